@@ -1,0 +1,149 @@
+//! giambio, as its documentation shows it: pools, borrowing, the default stack. The driver is `run`'s main task.
+//! Still without: `idle` (needs an event), `pingpong`, `stream`, `mpmc` (a channel), `mutex` (a lock), `httplib`,
+//! more than one worker.
+use bench_common::*;
+use giambio::net::{TcpListener, TcpStream};
+use giambio::{pool, sleep, yield_now};
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::time::Duration;
+
+fn main() {
+    let a = Args::parse();
+    if a.flag("workers", 1) > 1 {
+        eprintln!("error: one worker only so far");
+        std::process::exit(64)
+    }
+    giambio::run(|| drive(a));
+}
+
+fn drive(a: Args) {
+    let n = a.n(0, 0);
+    match a.workload.as_str() {
+        "switch" => {
+            let c = Clock::start();
+            pool(|pool| {
+                let t = [(); 2].map(|_| {
+                    pool.spawn(move || {
+                        for _ in 0..n / 2 {
+                            yield_now()
+                        }
+                    })
+                });
+                t.into_iter().for_each(|t| t.join().unwrap())
+            });
+            c.per_op("switch", n)
+        }
+        "spawn1" => {
+            let c = Clock::start();
+            pool(|pool| {
+                for _ in 0..n {
+                    pool.spawn(|| ()).join().unwrap()
+                }
+            });
+            c.per_op("spawn1", n)
+        }
+        "spawnb" => {
+            let b = a.n(1, 10_000);
+            let c = Clock::start();
+            pool(|pool| {
+                for _ in 0..n / b {
+                    let v: Vec<_> = (0..b).map(|_| pool.spawn(|| ())).collect();
+                    v.into_iter().for_each(|t| t.join().unwrap());
+                }
+            });
+            c.per_op("spawnb", n)
+        }
+        "timers" => {
+            let mut r = Rng::new();
+            let c = Clock::start();
+            pool(|pool| {
+                let v: Vec<_> = (0..n)
+                    .map(|_| {
+                        let ms = r.below(1000);
+                        pool.spawn(move || sleep(Duration::from_millis(ms)))
+                    })
+                    .collect();
+                v.into_iter().for_each(|t| t.join().unwrap());
+            });
+            timers_report(&c, 1000)
+        }
+        "cancel" => {
+            let up = AtomicU64::new(0);
+            pool(|pool| {
+                let v: Vec<_> = (0..n)
+                    .map(|_| {
+                        pool.spawn(|| {
+                            up.fetch_add(1, Relaxed);
+                            sleep(Duration::from_secs(3600))
+                        })
+                    })
+                    .collect();
+                while up.load(Relaxed) < n {
+                    yield_now()
+                }
+                sleep(Duration::from_millis(50));
+                let c = Clock::start();
+                pool.cancel();
+                v.into_iter().for_each(|t| assert!(t.join().is_err()));
+                c.per_op("cancel", n)
+            })
+        }
+        "echo" => {
+            let buf = a.flag("buf", 16384) as usize;
+            let l = TcpListener::bind("127.0.0.1:0").unwrap();
+            listening(l.local_addr().unwrap().port());
+            pool(|pool| {
+                for s in l.incoming() {
+                    let s = s.unwrap();
+                    pool.spawn(move || echo(s, buf));
+                }
+            })
+        }
+        "http" => {
+            let l = TcpListener::bind("127.0.0.1:0").unwrap();
+            listening(l.local_addr().unwrap().port());
+            pool(|pool| {
+                for s in l.incoming() {
+                    let s = s.unwrap();
+                    pool.spawn(move || http(s));
+                }
+            })
+        }
+        w => unknown(w),
+    }
+}
+
+fn echo(mut s: TcpStream, buf: usize) {
+    let _ = s.set_nodelay(true);
+    let mut b = vec![0u8; buf];
+    loop {
+        match s.read(&mut b) {
+            Ok(0) | Err(_) => return,
+            Ok(n) => {
+                if s.write_all(&b[..n]).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn http(mut s: TcpStream) {
+    let _ = s.set_nodelay(true);
+    let (mut b, mut len) = (vec![0u8; 4096], 0);
+    loop {
+        match s.read(&mut b[len..]) {
+            Ok(0) | Err(_) => return,
+            Ok(n) => {
+                let (reqs, left) = http_requests(&mut b, len + n);
+                len = left;
+                for _ in 0..reqs {
+                    if s.write_all(HTTP_RESPONSE).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}

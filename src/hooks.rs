@@ -1,0 +1,107 @@
+//! Hooks: what a debugger is told, and why a task waits.
+//!
+//! Layer 3. Imports: task. Never: who calls the hooks.
+//!
+//! The scheduler asks one word whether a debugger is there at all; without one a hook costs a
+//! predicted branch. Hooks run caught, in a state that is neither a task nor outside of one: a
+//! blocking call in a hook panics naming the hook, and the scheduler survives it.
+
+use crate::task::TaskId;
+use crate::task::TaskRef;
+use std::any::Any;
+use std::fmt;
+use std::time::Duration;
+
+/// Why a task is parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitReason {
+    /// It is not parked: it runs, or it is in the run queue.
+    Runnable,
+    /// Until a point in time.
+    Sleep,
+    /// For ever, until it is cancelled.
+    SleepForever,
+    /// Until a descriptor can be read.
+    Readable,
+    /// Until a descriptor can be written.
+    Writable,
+    /// Until another task has ended.
+    Join(TaskId),
+    /// Until the last child of its pool has ended.
+    PoolEnd,
+    /// Until every other task is parked.
+    Settle,
+}
+
+impl fmt::Display for WaitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runnable => f.write_str("can run"),
+            Self::Sleep => f.write_str("sleeps"),
+            Self::SleepForever => f.write_str("sleeps for ever"),
+            Self::Readable => f.write_str("waits for a descriptor to become readable"),
+            Self::Writable => f.write_str("waits for a descriptor to become writable"),
+            Self::Join(id) => write!(f, "waits for task {id} to end"),
+            Self::PoolEnd => f.write_str("waits for its pool's last child"),
+            Self::Settle => f.write_str("waits for every other task to park"),
+        }
+    }
+}
+
+/// Looks over the scheduler's shoulder.
+///
+/// Every method does nothing unless it is implemented. The names are those of Python giambio's
+/// `BaseDebugger`. Hooks run between tasks' steps or on a task's own stack and must not block:
+/// a blocking call panics and names the hook. A hook that panics is reported to the log once for
+/// each panic, and the program goes on.
+///
+/// # Examples
+///
+/// ```
+/// use giambio::debug::{Debugger, TaskRef};
+///
+/// struct Count(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+///
+/// impl Debugger for Count {
+///     fn on_task_spawn(&self, _task: &TaskRef) {
+///         self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+///     }
+/// }
+///
+/// let spawned = std::sync::Arc::default();
+/// let mut runtime = giambio::Builder::new().debugger(Count(std::sync::Arc::clone(&spawned))).build()?;
+/// runtime.run(|| giambio::pool(|pool| drop(pool.spawn(|| ()))));
+/// assert_eq!(spawned.load(std::sync::atomic::Ordering::Relaxed), 2); // main and its child
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait Debugger {
+    /// `run` has begun.
+    fn on_start(&self) {}
+    /// `run` is about to return: every task has ended.
+    fn on_exit(&self) {}
+    /// A task was spawned and will run later.
+    fn on_task_spawn(&self, _task: &TaskRef) {}
+    /// A task has ended, whatever its outcome.
+    fn on_task_exit(&self, _task: &TaskRef) {}
+    /// A task is about to be resumed.
+    fn before_task_step(&self, _task: &TaskRef) {}
+    /// A task has given up the CPU or ended; always paired with `before_task_step`.
+    fn after_task_step(&self, _task: &TaskRef) {}
+    /// A task is about to sleep for `_duration`.
+    fn before_sleep(&self, _task: &TaskRef, _duration: Duration) {}
+    /// A task has slept for `_duration` and was not cancelled.
+    fn after_sleep(&self, _task: &TaskRef, _duration: Duration) {}
+    /// A task is about to park.
+    fn before_park(&self, _task: &TaskRef, _reason: WaitReason) {}
+    /// The reactor is about to be asked, for at most `_timeout` (`None`: until something happens).
+    fn before_io(&self, _timeout: Option<Duration>) {}
+    /// The reactor has answered after `_elapsed`.
+    fn after_io(&self, _elapsed: Duration) {}
+    /// A task's wait is about to be ended by a cancellation.
+    fn before_cancel(&self, _task: &TaskRef) {}
+    /// A task has ended because it was cancelled.
+    fn after_cancel(&self, _task: &TaskRef) {}
+    /// A task's closure has panicked; its pool hears of it next.
+    fn on_exception_raised(&self, _task: &TaskRef, _payload: &(dyn Any + Send)) {}
+}

@@ -1,0 +1,323 @@
+//! Io: a descriptor whose calls park the task instead of the thread.
+//!
+//! Layer 8. Imports: park, wait_queue, sys. Never: sessions, timers, what the descriptor is.
+//!
+//! Every blocking call of every socket is one line over [`Io::call`], the one retry loop. A call is
+//! tried first; only if it would block is the descriptor registered, for good, and the task parks.
+//! On a thread without a runtime the same loop waits in `poll(2)`.
+
+use crate::hooks::WaitReason;
+use crate::park;
+use crate::park::Attempt;
+pub(crate) use crate::park::Left;
+use crate::park::Remote;
+use crate::park::Running;
+use crate::park::SourceKey;
+use crate::sys;
+use crate::sys::Direction;
+use crate::task::Abort;
+use crate::task::phase::Winner;
+use crate::task::waiters::Waiter;
+use crate::wait_queue;
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::OnceLock;
+use std::sync::PoisonError;
+
+/// The place of a source in one worker's reactor.
+#[derive(Debug)]
+struct Registration {
+    worker: u64,
+    key: SourceKey,
+    remote: Arc<Remote>,
+}
+
+/// A non-blocking source of I/O and its registrations.
+///
+/// It may be used by many tasks at once, moved to other threads, and dropped on any.
+pub(crate) struct Io<S: AsFd> {
+    /// `None` only while the `Io` is taken apart.
+    source: Option<S>,
+    /// With the worker that was first to wait; nearly always the only one.
+    first: OnceLock<Registration>,
+    /// With further workers.
+    others: Mutex<Vec<Registration>>,
+}
+
+impl<S: AsFd> Io<S> {
+    /// `source` must be in non-blocking mode.
+    pub(crate) fn new(source: S) -> Self {
+        Self { source: Some(source), first: OnceLock::new(), others: Mutex::new(Vec::new()) }
+    }
+
+    #[inline]
+    pub(crate) fn source(&self) -> &S {
+        match &self.source {
+            Some(source) => source,
+            None => unreachable!("a source is only taken with its `Io`"),
+        }
+    }
+
+    /// The source without its registrations, still in non-blocking mode.
+    pub(crate) fn into_source(mut self) -> S {
+        self.deregister();
+        match self.source.take() {
+            Some(source) => source,
+            None => unreachable!("a source is only taken with its `Io`"),
+        }
+    }
+
+    /// Runs `call` until it does not block, parking in between.
+    ///
+    /// A checkpoint on every call. `call` returns, with its value, what that tells of the next one.
+    ///
+    /// # Errors
+    ///
+    /// `call`'s own; and of kind `Other`, carrying [`Cancelled`], if the task is cancelled where
+    /// nothing may unwind, or would have to wait while it unwinds.
+    #[inline]
+    pub(crate) fn call<T>(
+        &self,
+        direction: Direction,
+        mut call: impl FnMut(&S) -> io::Result<(T, Left)>,
+    ) -> io::Result<T> {
+        let Some(me) = park::current() else { return self.call_outside(direction, call) };
+        let attempt = me.checkpoint_or_report();
+        let reactor = &me.worker().reactor;
+        let mut key = self.key(me);
+        let mut woken = false;
+        loop {
+            if woken || key.is_none_or(|key| reactor.may_try(key, direction)) {
+                let error = match call(self.source()) {
+                    Ok((value, left)) => {
+                        if let Some(key) = key {
+                            reactor.completed(key, direction, left, |next| me.wake(next));
+                        }
+                        return Ok(value);
+                    }
+                    Err(error) => error,
+                };
+                match (error.kind(), key) {
+                    (io::ErrorKind::Interrupted, _) => continue,
+                    (io::ErrorKind::WouldBlock, Some(key)) => reactor.exhausted(key, direction),
+                    (io::ErrorKind::WouldBlock, None) => {}
+                    (_, Some(key)) => {
+                        let left = Left::Unknown;
+                        reactor.completed(key, direction, left, |next| me.wake(next));
+                        return Err(error);
+                    }
+                    (_, None) => return Err(error),
+                }
+            }
+            if attempt == Attempt::Once {
+                return Err(cancelled());
+            }
+            let known = match key {
+                Some(key) => key,
+                None => self.register(me, direction)?,
+            };
+            wait(me, known, direction)?;
+            (key, woken) = (Some(known), true);
+        }
+    }
+
+    /// On a thread that runs no tasks every call really blocks.
+    #[cold]
+    fn call_outside<T>(
+        &self,
+        direction: Direction,
+        mut call: impl FnMut(&S) -> io::Result<(T, Left)>,
+    ) -> io::Result<T> {
+        loop {
+            match call(self.source()) {
+                Ok((value, _)) => return Ok(value),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    sys::wait_for_fd(self.source().as_fd(), direction)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The registration with the running task's worker.
+    #[inline]
+    fn key(&self, me: Running) -> Option<SourceKey> {
+        let first = self.first.get()?;
+        if first.worker == me.worker().id() { Some(first.key) } else { self.other_key(me) }
+    }
+
+    #[cold]
+    fn other_key(&self, me: Running) -> Option<SourceKey> {
+        // Nothing panics or parks while the lock is held.
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.iter().find(|known| known.worker == me.worker().id()).map(|known| known.key)
+    }
+
+    /// Registers the source with the running task's worker, after a call would have blocked.
+    #[cold]
+    fn register(&self, me: Running, direction: Direction) -> io::Result<SourceKey> {
+        let worker = me.worker();
+        let key = worker.reactor.register(self.source().as_fd())?;
+        worker.reactor.exhausted(key, direction);
+        let remote = Arc::clone(worker.reactor.remote());
+        if let Err(further) = self.first.set(Registration { worker: worker.id(), key, remote }) {
+            self.others.lock().unwrap_or_else(PoisonError::into_inner).push(further);
+        }
+        Ok(key)
+    }
+
+    /// Takes the source out of every reactor, on whatever thread this is.
+    fn deregister(&mut self) {
+        let Some(source) = &self.source else { return };
+        // A forked child shares the parent's epoll: what it deregistered the parent would lose.
+        if sys::is_forked_child() {
+            return;
+        }
+        let others = self.others.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for known in self.first.take().into_iter().chain(others.drain(..)) {
+            known.remote.deregister(source.as_fd());
+            let here = park::worker_here(|worker| {
+                let ours = worker.id() == known.worker;
+                if ours {
+                    worker.reactor.forget(known.key);
+                }
+                ours
+            });
+            if here != Some(true) {
+                known.remote.send_home(known.key);
+            }
+        }
+    }
+}
+
+impl<S: AsFd> Drop for Io<S> {
+    fn drop(&mut self) {
+        self.deregister();
+    }
+}
+
+impl<S: AsFd + fmt::Debug> fmt::Debug for Io<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+/// Parks until a registered source may be ready in one direction.
+fn wait(me: Running, key: SourceKey, direction: Direction) -> io::Result<()> {
+    let reason = match direction {
+        Direction::Read => WaitReason::Readable,
+        Direction::Write => WaitReason::Writable,
+    };
+    let waiting = &me.worker().waiting_for_io;
+    let _counted = Counted::new(waiting);
+    let reactor = &me.worker().reactor;
+    // SAFETY: `wait_linked` removes the waiter before its frame ends, on the task's own worker.
+    let enter = |waiter: &Waiter| unsafe { reactor.enter(key, direction, waiter) };
+    let leave = |waiter: &Waiter| reactor.leave(key, direction, waiter);
+    match wait_queue::wait_linked(me, None, reason, Abort::Report, enter, leave) {
+        Winner::Event => Ok(()),
+        Winner::Cancellation => Err(cancelled()),
+        Winner::Timeout => unreachable!("no deadline was set"),
+    }
+}
+
+/// Parks until a descriptor that is nobody's [`Io`] may be ready.
+pub(crate) fn wait_once(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<()> {
+    let Some(me) = park::current() else { return sys::wait_for_fd(fd, direction) };
+    let attempt = me.checkpoint_or_report();
+    // What is ready needs no registration, and regular files, always ready, allow none.
+    if sys::is_ready(fd, direction)? {
+        return Ok(());
+    }
+    if attempt == Attempt::Once {
+        return Err(cancelled());
+    }
+    let once = Once::new(me, fd)?;
+    wait(me, once.key, direction)
+}
+
+/// A registration for one wait, undone on drop.
+struct Once<'f> {
+    me: Running,
+    key: SourceKey,
+    fd: BorrowedFd<'f>,
+    /// The kernel registers a descriptor once; who comes second registers a duplicate.
+    duplicate: Option<OwnedFd>,
+}
+
+impl<'f> Once<'f> {
+    fn new(me: Running, fd: BorrowedFd<'f>) -> io::Result<Self> {
+        let reactor = &me.worker().reactor;
+        match reactor.register(fd) {
+            Ok(key) => Ok(Self { me, key, fd, duplicate: None }),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let duplicate = fd.try_clone_to_owned().map_err(sys::name_limit)?;
+                let key = reactor.register(duplicate.as_fd())?;
+                Ok(Self { me, key, fd, duplicate: Some(duplicate) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for Once<'_> {
+    fn drop(&mut self) {
+        let reactor = &self.me.worker().reactor;
+        reactor.remote().deregister(self.duplicate.as_ref().map_or(self.fd, AsFd::as_fd));
+        reactor.forget(self.key);
+    }
+}
+
+/// One more in a count, while this lives.
+struct Counted<'c>(&'c Cell<usize>);
+
+impl<'c> Counted<'c> {
+    fn new(count: &'c Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// What an [`std::io::Error`] of kind `Other` carries when a call was given up for a cancellation.
+///
+/// Seen only where a cancellation cannot be raised: in a destructor that runs while the task unwinds,
+/// and under [`task::no_unwind`](crate::task::no_unwind). The kind is none that std's loops repeat.
+///
+/// # Examples
+///
+/// ```
+/// use giambio::io::Cancelled;
+///
+/// fn is_cancellation(error: &std::io::Error) -> bool {
+///     error.get_ref().is_some_and(|inner| inner.is::<Cancelled>())
+/// }
+/// assert!(is_cancellation(&std::io::Error::other(Cancelled)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the task is being stopped, and this call would have had to wait")
+    }
+}
+
+impl std::error::Error for Cancelled {}
+
+#[cold]
+fn cancelled() -> io::Error {
+    io::Error::other(Cancelled)
+}

@@ -1,0 +1,19 @@
+//! Net: std's sockets, for tasks.
+//!
+//! Layer 8. Imports: io. Never: sessions, timers, reactors.
+//!
+//! Names, signatures and semantics are those of [`std::net`]; a call that blocks there parks the task
+//! here. On a thread without a runtime it blocks the thread. Host names are resolved by std, which
+//! blocks the worker while the system looks them up; numeric addresses never do.
+
+mod convert;
+mod tcp;
+
+pub use std::net::Ipv4Addr;
+pub use std::net::Ipv6Addr;
+pub use std::net::Shutdown;
+pub use std::net::SocketAddr;
+pub use std::net::ToSocketAddrs;
+pub use tcp::Incoming;
+pub use tcp::TcpListener;
+pub use tcp::TcpStream;

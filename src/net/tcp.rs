@@ -1,0 +1,353 @@
+//! TCP: listeners and streams.
+//!
+//! Layer 8. Imports: io, sys. Never: sessions, timers, reactors.
+//!
+//! Every method is one line over [`Io::call`]; the system calls are std's own, on a descriptor in
+//! non-blocking mode. `MSG_NOSIGNAL` comes with them: a closed peer is an error, never a signal.
+
+use crate::io::Io;
+use crate::io::Left;
+use crate::sys;
+use crate::sys::Direction;
+use socket2::SockAddr;
+use socket2::Socket;
+use std::fmt;
+use std::io;
+use std::io::IoSlice;
+use std::io::IoSliceMut;
+use std::io::Read;
+use std::io::Write;
+use std::net;
+use std::net::Shutdown;
+use std::net::SocketAddr;
+use std::net::ToSocketAddrs;
+
+/// A TCP connection, like [`std::net::TcpStream`].
+///
+/// `&TcpStream` reads and writes: one task may read while another writes. Several tasks that wait for
+/// the same direction are served in the order in which they came. It may be moved to other threads
+/// and dropped on any.
+///
+/// # Examples
+///
+/// ```
+/// use giambio::net::{TcpListener, TcpStream};
+/// use std::io::{Read, Write};
+///
+/// giambio::run(|| -> std::io::Result<()> {
+///     let listener = TcpListener::bind("127.0.0.1:0")?;
+///     let address = listener.local_addr()?;
+///     giambio::pool(|pool| {
+///         pool.spawn(|| listener.accept().unwrap().0.write_all(b"hello").unwrap());
+///         let mut text = String::new();
+///         TcpStream::connect(address)?.read_to_string(&mut text)?;
+///         assert_eq!(text, "hello");
+///         Ok(())
+///     })
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct TcpStream {
+    pub(super) io: Io<net::TcpStream>,
+}
+
+impl TcpStream {
+    /// Opens a connection, parking the calling task until it stands.
+    ///
+    /// Addresses are tried in their order until one works.
+    ///
+    /// # Cancellation
+    ///
+    /// A checkpoint on every call. A cancelled `connect` closes the half-open connection.
+    ///
+    /// # Errors
+    ///
+    /// The last address's error; `InvalidInput` if there is no address. Out of descriptors, the text
+    /// names `RLIMIT_NOFILE`.
+    pub fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        let mut last = None;
+        for addr in addr.to_socket_addrs()? {
+            match Self::connect_to(addr) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = Some(error),
+            }
+        }
+        let none = || io::Error::new(io::ErrorKind::InvalidInput, "no address to connect to");
+        Err(last.unwrap_or_else(none))
+    }
+
+    fn connect_to(addr: SocketAddr) -> io::Result<Self> {
+        let kind = socket2::Type::STREAM.nonblocking().cloexec();
+        let socket = Socket::new(socket2::Domain::for_address(addr), kind, None)
+            .map_err(sys::name_limit)?;
+        let stream = Self { io: Io::new(net::TcpStream::from(socket)) };
+        let mut begun = false;
+        stream.io.call(Direction::Write, |socket| {
+            if begun {
+                return Ok((has_connected(socket)?, Left::Unknown));
+            }
+            begun = true;
+            let target = SockAddr::from(addr);
+            match socket2::SockRef::from(socket).connect(&target) {
+                // The kernel goes on by itself, and says so on the writable side.
+                Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                done => Ok((done?, Left::Unknown)),
+            }
+        })?;
+        Ok(stream)
+    }
+
+    /// Takes bytes without removing them: otherwise like a read.
+    ///
+    /// # Cancellation
+    ///
+    /// A checkpoint on every call. Nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// As for [`std::net::TcpStream::peek`].
+    pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.io.call(Direction::Read, |socket| Ok((socket.peek(buf)?, Left::Unknown)))
+    }
+
+    /// Shuts down one or both halves; tasks that wait on them are woken. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`std::net::TcpStream::shutdown`].
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.io.source().shutdown(how)
+    }
+
+    /// Turns Nagle's algorithm off (`true`) or on. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`std::net::TcpStream::set_nodelay`].
+    #[expect(clippy::fn_params_excessive_bools, reason = "std's signature")]
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.io.source().set_nodelay(nodelay)
+    }
+
+    /// Whether Nagle's algorithm is off. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`std::net::TcpStream::nodelay`].
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.io.source().nodelay()
+    }
+
+    /// The address of the other side. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` if the connection is gone.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.source().peer_addr()
+    }
+
+    /// The address of this side. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`std::net::TcpStream::local_addr`].
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.source().local_addr()
+    }
+
+    /// Another handle on the same connection. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// The system's; out of descriptors, the text names `RLIMIT_NOFILE`.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { io: Io::new(self.io.source().try_clone().map_err(sys::name_limit)?) })
+    }
+}
+
+/// Whether a connection that was begun stands, has failed, or is still on its way.
+fn has_connected(socket: &net::TcpStream) -> io::Result<()> {
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    match socket.peer_addr() {
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+        other => other.map(drop),
+    }
+}
+
+/// What a stream's read of `count` bytes into `room` says about what is left.
+fn after_read(count: usize, room: usize) -> (usize, Left) {
+    // A read of 0 bytes is the end, or had no room: it says nothing.
+    let left = if 0 < count && count < room { Left::Nothing } else { Left::Unknown };
+    (count, left)
+}
+
+impl Read for &TcpStream {
+    #[inline]
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.io.call(Direction::Read, |mut socket| Ok(after_read(socket.read(buf)?, buf.len())))
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        let room = bufs.iter().map(|buf| buf.len()).sum();
+        self.io.call(Direction::Read, |mut socket| Ok(after_read(socket.read_vectored(bufs)?, room)))
+    }
+}
+
+impl Write for &TcpStream {
+    #[inline]
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.io.call(Direction::Write, |mut socket| Ok((socket.write(buf)?, Left::Unknown)))
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.io.call(Direction::Write, |mut socket| Ok((socket.write_vectored(bufs)?, Left::Unknown)))
+    }
+
+    /// Nothing to do: a stream has no buffer of its own.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Read for TcpStream {
+    #[inline]
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buf)
+    }
+
+    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(bufs)
+    }
+}
+
+impl Write for TcpStream {
+    #[inline]
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        (&*self).write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(bufs)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.io.fmt(f)
+    }
+}
+
+/// A listening TCP socket, like [`std::net::TcpListener`].
+///
+/// # Examples
+///
+/// ```no_run
+/// use giambio::net::TcpListener;
+/// use std::io::{Read, Write};
+///
+/// giambio::run(|| -> std::io::Result<()> {
+///     let listener = TcpListener::bind("127.0.0.1:1500")?;
+///     giambio::try_pool(|pool| {
+///         for stream in listener.incoming() {
+///             let mut stream = stream?;
+///             pool.spawn(move || stream.write_all(b"hello\n"));
+///         }
+///         Ok(())
+///     })
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct TcpListener {
+    pub(super) io: Io<net::TcpListener>,
+}
+
+impl TcpListener {
+    /// Makes a listener bound to the first of the addresses that works. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`std::net::TcpListener::bind`]; out of descriptors, the text names `RLIMIT_NOFILE`.
+    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        Ok(Self::from(net::TcpListener::bind(addr).map_err(sys::name_limit)?))
+    }
+
+    /// Takes the next connection, parking the calling task until there is one.
+    ///
+    /// # Cancellation
+    ///
+    /// A checkpoint on every call. A cancelled `accept` has taken no connection.
+    ///
+    /// # Errors
+    ///
+    /// The system's. Out of descriptors, the text names `RLIMIT_NOFILE`; the connection stays in the
+    /// backlog, and `accept` works again when descriptors are free.
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.io
+            .call(Direction::Read, |listener| Ok((accept_one(listener)?, Left::Unknown)))
+            .map_err(sys::name_limit)
+    }
+
+    /// An iterator over the connections: `accept` again and again, and never `None`.
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self }
+    }
+
+    /// The address that it listens on. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`std::net::TcpListener::local_addr`].
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.source().local_addr()
+    }
+
+    /// Another handle on the same listener. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// The system's; out of descriptors, the text names `RLIMIT_NOFILE`.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { io: Io::new(self.io.source().try_clone().map_err(sys::name_limit)?) })
+    }
+}
+
+/// `accept4(2)`: the new descriptor is non-blocking from the start, without a call of its own.
+fn accept_one(listener: &net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    let (socket, addr) = socket2::SockRef::from(listener).accept4(flags)?;
+    let Some(addr) = addr.as_socket() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a peer without an IP address"));
+    };
+    Ok((TcpStream { io: Io::new(net::TcpStream::from(socket)) }, addr))
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.io.fmt(f)
+    }
+}
+
+/// The connections of a [`TcpListener`], endlessly.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    listener: &'a TcpListener,
+}
+
+impl Iterator for Incoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.listener.accept().map(|(stream, _)| stream))
+    }
+}

@@ -1,0 +1,358 @@
+//! Park: the one door through which a task gives up the CPU.
+//!
+//! Layer 5. Imports: scheduler, task, clock, hooks. Never: why anybody waits.
+//!
+//! Every blocking call is a checkpoint or says why it is not, opens a session, links itself where
+//! its wake-up will come from, and ends in [`Running::park`]. Above this file nobody knows the
+//! scheduler.
+
+use crate::clock::Nanos;
+use crate::hooks::WaitReason;
+use crate::list::Node;
+use crate::scheduler::Expiry;
+use crate::scheduler::timers::TimerNode;
+use crate::sys;
+use crate::task::Abort;
+use crate::task::Core;
+use crate::task::cancel::CancelId;
+use crate::task::cancel::CancelNode;
+use crate::task::local;
+use crate::task::local::LOCAL;
+use crate::task::local::Place;
+use crate::task::phase::Session;
+use crate::task::phase::Winner;
+use std::ptr;
+use std::ptr::NonNull;
+
+pub(crate) use crate::scheduler::Worker;
+pub(crate) use crate::scheduler::reactor::Left;
+pub(crate) use crate::scheduler::reactor::Remote;
+pub(crate) use crate::scheduler::reactor::SourceKey;
+pub(crate) use crate::stack::Class;
+
+/// Cancellations that a task may swallow before the log names it.
+const RAISES_BEFORE_WARNING: u32 = 100;
+
+/// The payload of a cancellation's unwind: which scope is to catch it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cancelled(pub(crate) CancelId);
+
+/// How a call that can report failure goes about its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// As often as it takes, parking in between.
+    Patient,
+    /// Once, then it reports the cancellation: nothing may unwind, or something does already.
+    Once,
+}
+
+/// Whether a panic or a cancellation is passing through a task's frames (I5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unwinding {
+    Yes,
+    No,
+    /// Another task is parked in mid-unwind, and std counts panics by thread.
+    CannotTell,
+}
+
+/// A deadline's place among a worker's timers.
+pub(crate) type Timer = TimerNode<Expiry>;
+
+/// A deadline that cancels `node` when it passes; set with `Worker::set_timer`.
+pub(crate) fn cancel_timer(node: &CancelNode) -> Timer {
+    TimerNode::new(Expiry::Cancel(node))
+}
+
+/// The task that runs now, seen from its own stack. A value of this type does not leave it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Running {
+    core: NonNull<Core>,
+    worker: NonNull<Worker>,
+}
+
+/// The running task; `None` on a thread that runs none.
+///
+/// # Panics
+///
+/// In a hook of the debugger, naming it. In the child of a fork it aborts.
+#[inline]
+pub(crate) fn current() -> Option<Running> {
+    LOCAL.with(|local| match NonNull::new(local.core.get().cast_mut()) {
+        Some(core) => {
+            let worker = local.worker.get().cast::<Worker>().cast_mut();
+            // SAFETY: a worker sets its own word before it sets a task, and unsets the task first.
+            let worker = unsafe { NonNull::new_unchecked(worker) };
+            Some(Running { core, worker })
+        }
+        None => nobody(local.place.get()),
+    })
+}
+
+/// Why there is no task here.
+#[cold]
+fn nobody(place: Place) -> Option<Running> {
+    match place {
+        Place::Outside => None,
+        Place::Hook(name) => panic!("a blocking call in {name}, which must not block"),
+        Place::Forked => sys::abort_with(&[
+            "giambio: a blocking call in the child of a fork; it may only exec or _exit\n",
+        ]),
+    }
+}
+
+/// The running task, for calls that make no sense anywhere else.
+#[track_caller]
+#[inline]
+pub(crate) fn current_for(call: &str) -> Running {
+    match current() {
+        Some(me) => me,
+        None => panic!("{call} works inside of a task: call it below `giambio::run`"),
+    }
+}
+
+/// The worker on this thread, in whatever state it is.
+pub(crate) fn worker_here<R>(look: impl FnOnce(&Worker) -> R) -> Option<R> {
+    let worker = LOCAL.with(|local| local.worker.get()).cast::<Worker>();
+    // SAFETY: only a worker sets the word, and it unsets it before it ends, on this thread.
+    unsafe { worker.as_ref() }.map(look)
+}
+
+impl Running {
+    #[inline]
+    pub(crate) fn core(&self) -> &Core {
+        // SAFETY: the task runs, so its record is alive, and this value stays on its stack.
+        unsafe { self.core.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn worker(&self) -> &Worker {
+        // SAFETY: a worker outlives its tasks (I2).
+        unsafe { self.worker.as_ref() }
+    }
+
+    /// Switches to the scheduler until the task is resumed.
+    #[inline(always)]
+    fn switch(self) {
+        // SAFETY: set at the task's first step to what lies at the top of its own stack.
+        unsafe { &*self.core().suspender.get() }.suspend(());
+    }
+
+    /// Panics if the task may not give up the CPU now.
+    #[inline]
+    #[track_caller]
+    fn assert_may_switch(self, reason: WaitReason) {
+        if self.core().no_switch.get() > 0 {
+            panic!("a task that {reason} would switch, inside of `task::no_switch`");
+        }
+    }
+
+    /// Lets every other task that can run go first.
+    #[inline]
+    pub(crate) fn reschedule(self) {
+        self.note_unwinding();
+        self.worker().queue.push(self.core());
+        self.switch();
+    }
+
+    /// `yield_now` on a task: a checkpoint that always switches.
+    #[inline]
+    pub(crate) fn yield_now(self) {
+        if LOCAL.with(|local| local.budget.get()) == 0 {
+            self.checkpoint_slow();
+        }
+        if self.core().no_switch.get() > 0 {
+            panic!("`yield_now` would switch, inside of `task::no_switch`");
+        }
+        self.reschedule();
+        if LOCAL.with(|local| local.budget.get()) == 0 {
+            self.raise_if_pending();
+        }
+    }
+
+    /// Raises a pending cancellation, and yields if the task has used up its budget.
+    #[inline]
+    pub(crate) fn checkpoint(self) {
+        LOCAL.with(|local| match local.budget.get().checked_sub(1) {
+            Some(left) => local.budget.set(left),
+            None => self.checkpoint_slow(),
+        });
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn checkpoint_slow(self) {
+        let core = self.core();
+        let unwinding = self.unwinding();
+        let may_raise = core.no_unwind.get() == 0 && unwinding == Unwinding::No;
+        // Who swallows cancellations in a loop lets the others run before the next is raised.
+        if core.cancel_pending() && may_raise && core.raises.get() == 0 {
+            self.raise();
+        }
+        if unwinding != Unwinding::Yes {
+            self.yield_for_fairness();
+        }
+        self.raise_if_pending();
+    }
+
+    /// A switch that nobody asked for: left out where it is forbidden.
+    fn yield_for_fairness(self) {
+        if self.core().no_switch.get() == 0 {
+            self.reschedule();
+        } else {
+            LOCAL.with(|local| local.budget.set(local::BUDGET));
+        }
+    }
+
+    /// Makes the next checkpoint look, after the running task's scopes have changed.
+    pub(crate) fn refresh_budget(self) {
+        if self.core().cancel_pending() {
+            LOCAL.with(|local| local.budget.set(0));
+        } else {
+            self.core().raises.set(0);
+        }
+    }
+
+    /// Like `checkpoint`, for a call that can report failure.
+    #[inline]
+    pub(crate) fn checkpoint_or_report(self) -> Attempt {
+        self.checkpoint();
+        // One relaxed load unless some thread of the process is panicking right now.
+        if std::thread::panicking() || self.core().no_unwind.get() > 0 {
+            return self.attempt_slow();
+        }
+        Attempt::Patient
+    }
+
+    #[cold]
+    fn attempt_slow(self) -> Attempt {
+        let unwinding = self.unwinding() == Unwinding::Yes;
+        if unwinding || (self.core().no_unwind.get() > 0 && self.core().cancel_pending()) {
+            Attempt::Once
+        } else {
+            Attempt::Patient
+        }
+    }
+
+    /// Whether this task unwinds, as far as that can be told.
+    pub(crate) fn unwinding(self) -> Unwinding {
+        let core = self.core();
+        if !std::thread::panicking() {
+            core.unwinding.set(false);
+            return Unwinding::No;
+        }
+        if !self.worker().is_unwind_window() {
+            core.unwinding.set(true);
+        }
+        if core.unwinding.get() { Unwinding::Yes } else { Unwinding::CannotTell }
+    }
+
+    /// Takes down whether the task unwinds before it switches: afterwards std's count is the others'.
+    #[inline]
+    fn note_unwinding(self) {
+        if std::thread::panicking() {
+            self.unwinding();
+        }
+    }
+
+    #[cold]
+    fn raise_if_pending(self) {
+        let core = self.core();
+        if core.cancel_pending() && core.no_unwind.get() == 0 && self.unwinding() == Unwinding::No {
+            self.raise();
+        }
+    }
+
+    /// Unwinds to the outermost cancelled scope that the task can see.
+    #[cold]
+    fn raise(self) -> ! {
+        let core = self.core();
+        let Some(scope) = core.innermost().outermost_cancelled() else {
+            unreachable!("a task was cancelled by no scope");
+        };
+        core.raises.set(core.raises.get() + 1);
+        if core.raises.get() == RAISES_BEFORE_WARNING {
+            local::log(
+                log::Level::Warn,
+                format_args!(
+                    "task '{}' ({}) has swallowed {RAISES_BEFORE_WARNING} cancellations",
+                    core.name, core.id
+                ),
+            );
+        }
+        core.unwinding.set(true);
+        std::panic::resume_unwind(Box::new(Cancelled(scope)))
+    }
+
+    /// Begins a wait: until `park`, the caller links itself where its wake-up will come from, and
+    /// nothing that it does in between may panic or switch.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn open(self, reason: WaitReason) -> Session {
+        self.assert_may_switch(reason);
+        self.core().reason.set(reason);
+        self.core().phase.open()
+    }
+
+    /// Switches away until `session` was claimed, and says by whom. There are no spurious wake-ups.
+    ///
+    /// A cancellation that wins is raised; only `Abort::Report` under `no_unwind` sees it returned.
+    #[inline]
+    pub(crate) fn park(self, session: Session, deadline: Option<Nanos>, abort: Abort) -> Winner {
+        let core = self.core();
+        core.abort.set(abort);
+        core.since.set(self.worker().now.get());
+        if std::thread::panicking() || self.worker().debugger().is_some() {
+            self.park_slow(session, deadline);
+        } else {
+            self.park_until(session, deadline);
+        }
+        core.reason.set(WaitReason::Runnable);
+        let winner = core.phase.winner();
+        if winner == Winner::Cancellation && core.no_unwind.get() == 0 {
+            self.raise();
+        }
+        winner
+    }
+
+    #[inline]
+    fn park_until(self, session: Session, deadline: Option<Nanos>) {
+        let Some(at) = deadline else { return self.switch() };
+        let timer = Timer::new(Expiry::Park(self.core(), session));
+        // SAFETY: the node lies in this frame, which lives until it is removed below; the switch
+        // does not unwind.
+        unsafe { self.worker().set_timer(&timer, at) };
+        self.switch();
+        self.worker().timers.borrow_mut().remove(&timer);
+    }
+
+    /// Parks while a debugger looks on, or while some task of this thread unwinds.
+    #[cold]
+    fn park_slow(self, session: Session, deadline: Option<Nanos>) {
+        let core = self.core();
+        if self.worker().debugger().is_some() {
+            let reason = core.reason.get();
+            self.worker().hook_task("before_park", core, |debugger, task| {
+                debugger.before_park(task, reason);
+            });
+        }
+        // In doubt it is not raised in: a second unwind inside of a destructor would abort.
+        let calm = self.unwinding() == Unwinding::No;
+        let doubt = Node::new(ptr::from_ref(core));
+        if !calm {
+            core.in_doubt.set(true);
+            // SAFETY: the node lies in this frame, which does not end before `certain` below.
+            unsafe { self.worker().doubt(&doubt) };
+        }
+        self.park_until(session, deadline);
+        if !calm {
+            self.worker().certain(&doubt);
+            core.in_doubt.set(false);
+        }
+    }
+
+    /// Queues a task whose session this one has claimed.
+    #[inline]
+    pub(crate) fn wake(self, core: &Core) {
+        self.worker().queue.push(core);
+    }
+}

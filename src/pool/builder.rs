@@ -1,0 +1,124 @@
+//! Builder: what one spawn may ask for.
+//!
+//! Layer 6. Imports: park, stack through the pool, task. Never: what the task does.
+
+use super::Pool;
+use super::Task;
+use super::default_stack;
+use super::record::PanicGoes;
+use super::record::Plan;
+use crate::park;
+use crate::park::Class;
+use crate::task::Name;
+use std::io;
+use std::panic::Location;
+
+/// The options of one spawn.
+///
+/// # Examples
+///
+/// ```
+/// use giambio::TaskBuilder;
+///
+/// giambio::run(|| {
+///     giambio::pool(|pool| {
+///         let task = TaskBuilder::new().name("deep".into()).stack_size(1 << 20);
+///         let task = task.spawn(pool, || giambio::task::current().name());
+///         assert_eq!(task.join().unwrap(), "deep");
+///     });
+/// });
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it spawns"]
+pub struct TaskBuilder {
+    name: Name,
+    stack_size: Option<usize>,
+    panic_goes: PanicGoes,
+}
+
+impl TaskBuilder {
+    /// The options of [`Pool::spawn`]: named after the place of this call, the runtime's stack size.
+    #[track_caller]
+    #[inline]
+    #[expect(clippy::new_without_default, reason = "a default could not know its caller")]
+    pub fn new() -> Self {
+        Self {
+            name: Name::Place(Location::caller()),
+            stack_size: None,
+            panic_goes: PanicGoes::ToThePool,
+        }
+    }
+
+    /// Names the task, for reports and logs.
+    pub fn name(mut self, name: String) -> Self {
+        self.name = Name::Chosen(name.into_boxed_str());
+        self
+    }
+
+    /// Sets the size of the task's stack: usable bytes, from 1 to 1 GiB.
+    ///
+    /// It is rounded up to a power of two and to at least 32 KiB; the guard comes on top. Memory is
+    /// used only for what the task touches.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    pub(super) fn isolated(mut self) -> Self {
+        self.panic_goes = PanicGoes::ToTheHandle;
+        self
+    }
+
+    /// Starts a task in `pool`: see [`Pool::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// If the stack size is 0 or more than 1 GiB, and if no stack is to be had.
+    #[track_caller]
+    #[inline]
+    pub fn spawn<'scope, 'env, T: 'scope>(
+        self,
+        pool: &'scope Pool<'scope, 'env>,
+        f: impl FnOnce() -> T + 'scope,
+    ) -> Task<'scope, T> {
+        match self.try_spawn(pool, f) {
+            Ok(task) => task,
+            Err(error) => panic!("a task could not be spawned: {error}"),
+        }
+    }
+
+    /// Like [`spawn`](Self::spawn), with an error where that panics. The pool and its tasks go on.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the stack size is 0 or more than 1 GiB; `OutOfMemory` if no stack is to be
+    /// had, naming the limit that was met (`vm.max_map_count`, `RLIMIT_AS`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use giambio::TaskBuilder;
+    ///
+    /// giambio::run(|| {
+    ///     giambio::pool(|pool| {
+    ///         let error = TaskBuilder::new().stack_size(0).try_spawn(pool, || ()).unwrap_err();
+    ///         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    ///     });
+    /// });
+    /// ```
+    #[track_caller]
+    #[inline]
+    pub fn try_spawn<'scope, 'env, T: 'scope>(
+        self,
+        pool: &'scope Pool<'scope, 'env>,
+        f: impl FnOnce() -> T + 'scope,
+    ) -> io::Result<Task<'scope, T>> {
+        let me = park::current_for("`spawn`");
+        let stack = match self.stack_size {
+            Some(bytes) => Class::for_usable(bytes)?,
+            None => default_stack(me),
+        };
+        let plan = Plan { name: self.name, stack, panic_goes: self.panic_goes };
+        pool.admit(me, plan, || Some(f()))
+    }
+}

@@ -1,0 +1,211 @@
+//! Group: the children of one pool, and what becomes of their failures.
+//!
+//! Layer 6. Imports: scope, park, wait_queue, task. Never: the types of what children return.
+//!
+//! A group lies on its parent's stack, in a frame that does not end before the last child has (I3).
+//!
+//! The body runs in the *outer* scope. A plain pool's children have an *inner* one below it, so that
+//! `cancel` and the deadline reach them and not the body, while a failure cancels both by cancelling
+//! the outer one. Where the type says that the body may be cut, one scope does for both.
+
+use crate::hooks::WaitReason;
+use crate::park;
+use crate::park::Running;
+use crate::scope;
+use crate::scope::Scope;
+use crate::sys;
+use crate::task::Abort;
+use crate::task::Name;
+use crate::task::TaskId;
+use crate::task::cancel::CancelId;
+use crate::task::cancel::Shield;
+use crate::task::local;
+use crate::task::waiters::Waiters;
+use crate::wait_queue;
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::resume_unwind;
+
+/// What `cancel` and the deadline of a group reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// The children.
+    Children,
+    /// The body too: it may end without a value.
+    Body,
+}
+
+/// The children of one pool.
+pub(crate) struct Group {
+    outer: Scope,
+    inner: Option<Scope>,
+    /// Children that have not ended.
+    live: Cell<usize>,
+    /// The parent, once it waits for them.
+    parent: Waiters,
+    /// The first panic.
+    panic: Cell<Option<Box<dyn Any + Send>>>,
+    /// A child was cut by this group's own cancellation.
+    cut: Cell<bool>,
+}
+
+impl Group {
+    pub(crate) fn new(me: Running, reach: Reach) -> Self {
+        Self {
+            outer: Scope::new(me, Shield::Down),
+            inner: (reach == Reach::Children).then(|| Scope::new(me, Shield::Down)),
+            live: Cell::new(0),
+            parent: Waiters::new(),
+            panic: Cell::new(None),
+            cut: Cell::new(false),
+        }
+    }
+
+    /// The scope that `cancel`, the deadline and the children belong to.
+    pub(crate) fn scope(&self) -> &Scope {
+        self.inner.as_ref().unwrap_or(&self.outer)
+    }
+
+    pub(crate) fn child_admitted(&self) {
+        self.live.set(self.live.get() + 1);
+    }
+
+    /// A child has left its last frame of user code.
+    pub(crate) fn child_ended(&self, me: Running) {
+        let left = self.live.get() - 1;
+        self.live.set(left);
+        if left == 0 {
+            self.parent.claim_first().into_iter().for_each(|parent| me.wake(parent));
+        }
+    }
+
+    /// A child was stopped by the scope `by`.
+    pub(crate) fn child_cut(&self, by: CancelId) {
+        if by == self.outer.id() {
+            self.cut.set(true);
+        }
+    }
+
+    /// A child, or the body, has failed: everything else stops.
+    pub(crate) fn fail(&self) {
+        self.outer.cancel();
+    }
+
+    /// A child has panicked. The first payload goes to the parent, the others to the log.
+    pub(crate) fn child_panicked(
+        &self,
+        name: &Name,
+        id: TaskId,
+        payload: Box<dyn Any + Send>,
+    ) {
+        self.panicked(payload, |text| {
+            local::log(
+                log::Level::Error,
+                format_args!("task '{name}' ({id}) panicked after its pool had failed: {text}"),
+            );
+        });
+    }
+
+    fn panicked(&self, payload: Box<dyn Any + Send>, log: impl FnOnce(&str)) {
+        match self.panic.take() {
+            None => self.panic.set(Some(payload)),
+            Some(first) => {
+                self.panic.set(Some(first));
+                log(scope::said(&*payload));
+                local::drop_caught(payload);
+            }
+        }
+        self.fail();
+    }
+
+    /// Runs `body` and waits for every child. `Err` is the scope whose cancellation cut the body.
+    ///
+    /// # Panics
+    ///
+    /// With the first panic of the body or of a child.
+    pub(crate) fn run<T>(&self, me: Running, body: impl FnOnce() -> T) -> Result<T, Cut> {
+        // SAFETY: `self` is borrowed for the whole call, which leaves the scope before it returns;
+        // the alarm below keeps it from unwinding in between.
+        unsafe { self.outer.enter(me) };
+        if let Some(inner) = &self.inner {
+            // SAFETY: as above.
+            unsafe { inner.hang_below(&self.outer, me) };
+        }
+        let alarm = AbortOnUnwind;
+        let result = match scope::caught(me, body) {
+            Ok(value) => Some(Ok(value)),
+            Err(payload) => self.body_unwound(payload),
+        };
+        // A result that was dropped may have spawned again, so this is asked until it is true.
+        while self.live.get() > 0 {
+            wait_queue::wait(me, &self.parent, None, WaitReason::PoolEnd, Abort::Never);
+        }
+        if let Some(inner) = &self.inner {
+            inner.close();
+        }
+        self.outer.leave(me);
+        std::mem::forget(alarm);
+        match (self.panic.take(), result) {
+            (Some(payload), result) => {
+                scope::drop_value(result);
+                resume_unwind(payload)
+            }
+            (None, Some(result)) => result,
+            (None, None) => unreachable!("a body panicked without a payload"),
+        }
+    }
+
+    /// The body has left by an unwind: its children stop, and a panic counts as the pool's.
+    fn body_unwound<T>(&self, payload: Box<dyn Any + Send>) -> Option<Result<T, Cut>> {
+        let Some(by) = scope::cancelled_scope(&*payload) else {
+            self.panicked(payload, |text| {
+                local::log(
+                    log::Level::Error,
+                    format_args!("a pool's body panicked after the pool had failed: {text}"),
+                );
+            });
+            return None;
+        };
+        self.outer.cancel();
+        Some(Err(Cut { by, payload }))
+    }
+
+    /// Whether the cancellation that cut the body was this group's own.
+    pub(crate) fn is_own(&self, cut: &Cut) -> bool {
+        cut.by == self.outer.id()
+    }
+
+    /// Whether this group's own cancellation, and no failure, has stopped a child.
+    pub(crate) fn has_cut_a_child(&self) -> bool {
+        self.cut.get()
+    }
+}
+
+/// The unwind of a cancelled body.
+pub(crate) struct Cut {
+    by: CancelId,
+    payload: Box<dyn Any + Send>,
+}
+
+impl Cut {
+    /// Goes on to the scope that it is meant for.
+    pub(crate) fn resume(self) -> ! {
+        resume_unwind(self.payload)
+    }
+}
+
+/// The running task and a group for it, or a panic that names `giambio::run`.
+#[track_caller]
+pub(crate) fn here(call: &str, reach: Reach) -> (Running, Group) {
+    let me = park::current_for(call);
+    (me, Group::new(me, reach))
+}
+
+/// I3: an unwind past this frame would free what the children borrow.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        sys::abort_with(&["giambio: a pool unwound before its last child had ended\n"]);
+    }
+}

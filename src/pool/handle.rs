@@ -1,0 +1,237 @@
+//! Handle: how a task's outcome is waited for and taken.
+//!
+//! Layer 6. Imports: park, wait_queue, task. Never: how the task came to its outcome.
+
+use super::record;
+use super::record::Joined;
+use super::record::Outcome;
+use crate::hooks::WaitReason;
+use crate::park;
+use crate::scope;
+use crate::task::Abort;
+use crate::task::Core;
+use crate::task::TaskId;
+use crate::wait_queue;
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr;
+use std::ptr::NonNull;
+
+/// A spawned task, and the right to its value.
+///
+/// Dropping the handle does not stop the task: its pool waits for it all the same.
+///
+/// It cannot leave its thread:
+///
+/// ```compile_fail,E0277
+/// giambio::run(|| {
+///     giambio::pool(|pool| {
+///         let task = pool.spawn(|| 1);
+///         std::thread::spawn(move || drop(task));
+///     });
+/// });
+/// ```
+///
+/// nor its pool:
+///
+/// ```compile_fail
+/// giambio::run(|| {
+///     let escaped = giambio::pool(|pool| pool.spawn(|| 1));
+/// });
+/// ```
+pub struct Task<'scope, T> {
+    joined: NonNull<Joined<T>>,
+    scope: PhantomData<&'scope ()>,
+}
+
+impl<'scope, T> Task<'scope, T> {
+    /// # Safety
+    ///
+    /// `joined` is the handle's share that `record::admit` returned, and `'scope` is not longer than
+    /// what was promised to it.
+    pub(super) unsafe fn new(joined: NonNull<Joined<T>>) -> Self {
+        Self { joined, scope: PhantomData }
+    }
+
+    fn core(&self) -> &Core {
+        &self.joined().core
+    }
+
+    fn joined(&self) -> &Joined<T> {
+        // SAFETY: the handle is one of the record's owners.
+        unsafe { self.joined.as_ref() }
+    }
+
+    /// Takes the task's value, parking the calling task until there is one.
+    ///
+    /// # Cancellation
+    ///
+    /// A checkpoint on every call, also when the task has ended long ago. A cancelled `join` drops
+    /// the handle, and with it the value; the task goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`] if the task was cancelled or has panicked. If its panic went to the pool, that
+    /// failure has cancelled the pool, and this call raises that instead wherever it can.
+    ///
+    /// # Panics
+    ///
+    /// If a task joins itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sum = giambio::run(|| {
+    ///     giambio::pool(|pool| {
+    ///         let task = pool.spawn(|| (1..=10).sum::<i32>());
+    ///         task.join().unwrap()
+    ///     })
+    /// });
+    /// assert_eq!(sum, 55);
+    /// ```
+    #[track_caller]
+    pub fn join(self) -> Result<T, JoinError> {
+        let me = park::current_for("`Task::join`");
+        let core = self.core();
+        assert!(!ptr::eq(me.core(), core), "task '{}' joins itself and would never end", core.name);
+        me.checkpoint();
+        if !core.finished.get() {
+            wait_queue::wait(me, &core.joiners, None, WaitReason::Join(core.id), Abort::Now);
+        }
+        let outcome = self.joined().take_outcome();
+        if !matches!(outcome, Outcome::Returned(_)) {
+            // The failure that ended the task may have cancelled us as well.
+            me.checkpoint();
+        }
+        let cause = match outcome {
+            Outcome::Returned(value) => return Ok(value),
+            Outcome::Panicked(payload) => Cause::Panicked(payload),
+            Outcome::Failed => Cause::Failed,
+            Outcome::Cancelled => Cause::Cancelled,
+            Outcome::Pending => unreachable!("an outcome was taken twice"),
+        };
+        Err(JoinError { task: core.name.to_string(), id: core.id, cause })
+    }
+
+    /// Cancels the task: its next checkpoint raises, and so does every one after that.
+    ///
+    /// Never parks, and runs none of the task's code. A task that has not begun never will.
+    pub fn cancel(&self) {
+        if !self.is_finished() {
+            park::worker_here(|worker| worker.cancel(&self.core().base));
+        }
+    }
+
+    /// Whether the task has ended, so that `join` would not park.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.core().finished.get()
+    }
+
+    /// The name that its spawner chose, or else where it was spawned.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.core().name.to_string()
+    }
+
+    /// The task's number, unique in this process.
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.core().id
+    }
+}
+
+impl<T> Drop for Task<'_, T> {
+    fn drop(&mut self) {
+        let core = self.core();
+        core.detached.set(true);
+        if core.finished.get() {
+            // Not before the share is given up: a value's destructor may unwind.
+            let outcome = self.joined().take_outcome();
+            let _share = Share(self.joined);
+            match outcome {
+                Outcome::Panicked(Some(payload)) => record::log_lost(self.core(), payload),
+                outcome => drop(outcome),
+            }
+            return;
+        }
+        drop(Share(self.joined));
+    }
+}
+
+/// A handle's ownership of the record, given up on drop.
+struct Share<T>(NonNull<Joined<T>>);
+
+impl<T> Drop for Share<T> {
+    fn drop(&mut self) {
+        // SAFETY: made once, by the handle's own `drop`; the core is the record's first field.
+        unsafe { Core::release(self.0.as_ptr().cast()) };
+    }
+}
+
+impl<T> fmt::Debug for Task<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// Why a task has no value.
+pub struct JoinError {
+    task: String,
+    id: TaskId,
+    cause: Cause,
+}
+
+enum Cause {
+    Cancelled,
+    Failed,
+    Panicked(Option<Box<dyn Any + Send>>),
+}
+
+impl JoinError {
+    /// Whether the task was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.cause, Cause::Cancelled)
+    }
+
+    /// Whether the task has panicked.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self.cause, Cause::Panicked(_))
+    }
+
+    /// The panic's payload; `None` if there was no panic, or if its payload went to the pool.
+    #[must_use]
+    pub fn into_panic(self) -> Option<Box<dyn Any + Send>> {
+        match self.cause {
+            Cause::Panicked(payload) => payload,
+            Cause::Cancelled | Cause::Failed => None,
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task '{}' ({}) ", self.task, self.id)?;
+        match &self.cause {
+            Cause::Cancelled => f.write_str("was cancelled"),
+            Cause::Failed => f.write_str("returned an error, which its pool has"),
+            Cause::Panicked(None) => f.write_str("panicked, and its pool has the payload"),
+            Cause::Panicked(Some(payload)) => write!(f, "panicked: {}", scope::said(&**payload)),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}

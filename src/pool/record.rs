@@ -1,0 +1,281 @@
+//! Record: a task's one allocation, and its life from the first step to the last.
+//!
+//! Layer 6. Imports: park, scope, task. Never: sockets, locks, who reads the outcome.
+//!
+//! [`Core`] comes first, then the outcome, then the closure, so that the scheduler needs no types and
+//! a handle only the outcome's. The coroutine carries one pointer, so no closure is too big for it.
+//!
+//! Whose stack: the child drops its closure's remains, an unclaimed value and a payload that nobody
+//! asked for on its own stack, inside the root's catch, before it leaves its pool's count.
+
+use super::group::Group;
+use crate::park;
+use crate::park::Class;
+use crate::park::Running;
+use crate::scope;
+use crate::task::Core;
+use crate::task::Name;
+use crate::task::TaskId;
+use crate::task::Vtable;
+use crate::task::cancel::CancelNode;
+use crate::task::cancel::Shield;
+use crate::task::local;
+use std::any::Any;
+use std::cell::Cell;
+use std::cell::UnsafeCell;
+use std::hint::black_box;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+/// How a task ended, as its handle sees it.
+#[derive(Debug)]
+pub(crate) enum Outcome<T> {
+    /// It has not ended, or the outcome was taken.
+    Pending,
+    Returned(T),
+    /// The payload is `None` if it went to the pool.
+    Panicked(Option<Box<dyn Any + Send>>),
+    /// It returned an error, which went to its pool.
+    Failed,
+    Cancelled,
+}
+
+/// Who hears of a task's panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PanicGoes {
+    ToThePool,
+    ToTheHandle,
+}
+
+/// The part of a record that its handle knows.
+#[repr(C)]
+pub(crate) struct Joined<T> {
+    pub(crate) core: Core,
+    /// Not dropped with the record, which a `TaskRef` may keep longer than `T` lives. Who forgets a
+    /// handle forgets the value.
+    outcome: UnsafeCell<ManuallyDrop<Outcome<T>>>,
+}
+
+impl<T> Joined<T> {
+    /// Takes the outcome away. Only the owner of the handle, once the task has ended.
+    pub(crate) fn take_outcome(&self) -> Outcome<T> {
+        debug_assert!(self.core.finished.get(), "an outcome was asked for too early");
+        // SAFETY: the task has ended, so only its handle touches this, on this thread, and no
+        // reference to it outlives this function.
+        let outcome = unsafe { &mut *self.outcome.get() };
+        std::mem::replace(&mut **outcome, Outcome::Pending)
+    }
+}
+
+/// Everything about a task. `F` returns `None` if it has failed its pool itself.
+#[repr(C)]
+struct Record<F, T> {
+    joined: Joined<T>,
+    /// Null for `run`'s main task.
+    group: *const Group,
+    panic_goes: PanicGoes,
+    /// Taken at the first step.
+    body: Cell<Option<F>>,
+}
+
+/// What a spawner decides about a task.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) name: Name,
+    pub(crate) stack: Class,
+    pub(crate) panic_goes: PanicGoes,
+}
+
+/// Makes a task and queues it. The pointer is the handle's share of the record.
+///
+/// # Errors
+///
+/// If no stack is to be had; nothing was made then.
+///
+/// # Safety
+///
+/// `group` stays alive until the task has left its count, or is null for `run`'s main task; what `F`
+/// and `T` borrow outlives the task; the handle's outcome is taken or forgotten while `T` is alive.
+#[inline]
+pub(crate) unsafe fn admit<F, T>(
+    worker: &park::Worker,
+    group: *const Group,
+    plan: Plan,
+    body: F,
+) -> io::Result<NonNull<Joined<T>>>
+where
+    F: FnOnce() -> Option<T>,
+{
+    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+    worker.reserve_stack(plan.stack)?;
+    let id = TaskId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
+    let base = CancelNode::new(worker.new_cancel_id(), Shield::Down);
+    let record = Box::into_raw(Box::new(Record::<F, T> {
+        joined: Joined {
+            core: Core::new(id, plan.name, plan.stack, base, Record::<F, T>::VTABLE),
+            outcome: UnsafeCell::new(ManuallyDrop::new(Outcome::Pending)),
+        },
+        group,
+        panic_goes: plan.panic_goes,
+        body: Cell::new(Some(body)),
+    }));
+    // SAFETY: the box was just turned into this pointer.
+    let core = unsafe { &(*record).joined.core };
+    core.record.set(record.cast());
+    core.set_innermost(&core.base);
+    // SAFETY: the caller keeps the group alive as long as the task counts.
+    let group = unsafe { group.as_ref() };
+    // SAFETY: the record is not freed, and the task detaches its node before it leaves the group.
+    unsafe { core.base.attach(group.map(|group| group.scope().node()), core) };
+    if let Some(group) = group {
+        group.child_admitted();
+    }
+    // SAFETY: the worker's share of the record is released by the worker itself.
+    unsafe { worker.admit(core) };
+    // SAFETY: a box is never null.
+    Ok(unsafe { NonNull::new_unchecked(record.cast()) })
+}
+
+impl<F, T> Record<F, T>
+where
+    F: FnOnce() -> Option<T>,
+{
+    const VTABLE: &'static Vtable = &Vtable { root: Self::root, free: Self::free };
+
+    /// # Safety
+    ///
+    /// `core` points to a live `Record<F, T>` as a whole, and this is the task's first step.
+    unsafe fn root(core: *const Core) {
+        // SAFETY: the caller's promise; the record is `repr(C)`, so the pointers are the same.
+        let record = unsafe { &*core.cast::<Self>() };
+        record.live();
+    }
+
+    /// # Safety
+    ///
+    /// `core` points to a whole `Record<F, T>` made by `admit` that nobody else refers to.
+    unsafe fn free(core: *const Core) {
+        // SAFETY: the caller's promise.
+        drop(unsafe { Box::from_raw(core.cast_mut().cast::<Self>()) });
+    }
+
+    /// A task's whole life. Nothing unwinds out of this (I4): whatever could is caught, and a panic
+    /// in our own code meets a root that aborts.
+    fn live(&self) {
+        let mut outcome = self.run_body();
+        // Whatever becomes of a value that nobody asks for is part of the task.
+        while self.joined.core.detached.get() {
+            let Outcome::Returned(value) = outcome else { break };
+            outcome = self.caught(|| {
+                drop(value);
+                Outcome::Pending
+            });
+        }
+        let Some(me) = park::current() else { unreachable!("a task runs and is not current") };
+        self.report(me, &mut outcome);
+        self.end(me, outcome);
+    }
+
+    fn run_body(&self) -> Outcome<T> {
+        let core = &self.joined.core;
+        let Some(body) = self.body.take() else { unreachable!("a task was started twice") };
+        if core.cancel_pending() {
+            return self.caught(|| {
+                drop(body);
+                Outcome::Cancelled
+            });
+        }
+        self.caught(|| match __rust_begin_short_backtrace(body) {
+            Some(value) => Outcome::Returned(value),
+            None => Outcome::Failed,
+        })
+    }
+
+    /// The outcome of a piece of the task's code, which may unwind.
+    fn caught(&self, piece: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+        let outcome = catch_unwind(AssertUnwindSafe(piece)).unwrap_or_else(|payload| {
+            if scope::cancelled_scope(&*payload).is_some() {
+                Outcome::Cancelled
+            } else {
+                Outcome::Panicked(Some(payload))
+            }
+        });
+        self.joined.core.unwinding.set(false);
+        outcome
+    }
+
+    /// Tells the pool, the debugger or the log of an end that was not a return.
+    fn report(&self, me: Running, outcome: &mut Outcome<T>) {
+        let core = &self.joined.core;
+        // SAFETY: the group lives until this task has left its count.
+        let group = unsafe { self.group.as_ref() };
+        match outcome {
+            Outcome::Panicked(payload) => {
+                let Some(raised) = payload else { return };
+                if let Some(debugger) = me.worker().debugger() {
+                    me.worker().hook_task("on_exception_raised", core, |_, task| {
+                        debugger.on_exception_raised(task, &**raised);
+                    });
+                }
+                if let (Some(group), PanicGoes::ToThePool) = (group, self.panic_goes) {
+                    payload.take().into_iter().for_each(|payload| {
+                        group.child_panicked(&core.name, core.id, payload);
+                    });
+                } else if core.detached.get() {
+                    payload.take().into_iter().for_each(|payload| log_lost(core, payload));
+                }
+            }
+            Outcome::Cancelled => {
+                if let (Some(group), Some(by)) = (group, core.innermost().outermost_cancelled()) {
+                    group.child_cut(by);
+                }
+                if me.worker().debugger().is_some() {
+                    me.worker().hook_task("after_cancel", core, |debugger, task| {
+                        debugger.after_cancel(task);
+                    });
+                }
+            }
+            Outcome::Pending | Outcome::Returned(_) | Outcome::Failed => {}
+        }
+    }
+
+    /// The last that a task does: no user code runs after this.
+    fn end(&self, me: Running, outcome: Outcome<T>) {
+        let core = &self.joined.core;
+        // SAFETY: before `finished` the handle does not look, and this thread is the only one.
+        let place = unsafe { &mut *self.joined.outcome.get() };
+        *place = ManuallyDrop::new(outcome);
+        core.finished.set(true);
+        core.base.detach();
+        while let Some(joiner) = core.joiners.claim_first() {
+            me.wake(joiner);
+        }
+        // SAFETY: the group lives until the next line has run.
+        if let Some(group) = unsafe { self.group.as_ref() } {
+            group.child_ended(me);
+        }
+    }
+}
+
+/// A failure is never lost: a panic that no handle will hand out goes to the log.
+pub(crate) fn log_lost(core: &Core, payload: Box<dyn Any + Send>) {
+    let text = scope::said(&*payload);
+    local::log(
+        log::Level::Error,
+        format_args!("task '{}' ({}) panicked, and nobody joined it: {text}", core.name, core.id),
+    );
+    local::drop_caught(payload);
+}
+
+/// std cuts backtraces at frames of this name, which leaves out 26 frames of ours.
+#[inline(never)]
+fn __rust_begin_short_backtrace<T>(f: impl FnOnce() -> T) -> T {
+    let value = f();
+    black_box(());
+    value
+}

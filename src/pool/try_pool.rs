@@ -1,0 +1,137 @@
+//! Try-pool: a pool whose children fail with an error.
+//!
+//! Layer 6. Imports: pool's own files, park. Never: how tasks end.
+
+use super::Pool;
+use super::Task;
+use super::default_stack;
+use super::group;
+use super::group::Reach;
+use super::record::PanicGoes;
+use super::record::Plan;
+use crate::park;
+use crate::scope;
+use crate::task::Name;
+use crate::task::local;
+use std::cell::Cell;
+use std::fmt;
+use std::ops::Deref;
+use std::panic::Location;
+
+/// A pool whose first error cancels the rest and is returned: see [`try_pool`].
+pub struct TryPool<'scope, 'env: 'scope, E> {
+    pool: Pool<'scope, 'env>,
+    error: Cell<Option<E>>,
+}
+
+impl<'scope, E> TryPool<'scope, '_, E> {
+    /// Starts a task whose error fails the pool: otherwise like [`Pool::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// If no stack is to be had.
+    #[track_caller]
+    pub fn spawn<T: 'scope>(
+        &'scope self,
+        f: impl FnOnce() -> Result<T, E> + 'scope,
+    ) -> Task<'scope, T>
+    where
+        E: 'scope,
+    {
+        let me = park::current_for("`spawn`");
+        let name = Name::Place(Location::caller());
+        let plan = Plan { name, stack: default_stack(me), panic_goes: PanicGoes::ToThePool };
+        match self.pool.admit(me, plan, || f().map_err(|error| self.fail(error)).ok()) {
+            Ok(task) => task,
+            Err(error) => panic!("a task could not be spawned: {error}"),
+        }
+    }
+
+    /// The first error is kept; of the others only the log hears.
+    fn fail(&self, error: E) {
+        match self.error.take() {
+            None => self.error.set(Some(error)),
+            Some(first) => {
+                self.error.set(Some(first));
+                local::log(
+                    log::Level::Error,
+                    format_args!("a task returned an error after its pool had failed"),
+                );
+                scope::drop_value(error);
+            }
+        }
+        self.pool.group.fail();
+    }
+}
+
+impl<'scope, 'env, E> Deref for TryPool<'scope, 'env, E> {
+    type Target = Pool<'scope, 'env>;
+
+    fn deref(&self) -> &Pool<'scope, 'env> {
+        &self.pool
+    }
+}
+
+impl<E> fmt::Debug for TryPool<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryPool").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+/// Opens a pool whose body and children return `Result`: the first error cancels the rest.
+///
+/// The error is returned when the last child has ended; further ones are logged. A panic is worth more
+/// than an error, whatever came first. Where `?` alone leaves the type of the error open, write
+/// `try_pool::<_, std::io::Error>(..)`.
+///
+/// # Cancellation
+///
+/// As for [`pool`](super::pool).
+///
+/// # Errors
+///
+/// The first that the body or a child has returned.
+///
+/// # Panics
+///
+/// As for [`pool`](super::pool).
+///
+/// # Examples
+///
+/// ```
+/// let result = giambio::run(|| {
+///     giambio::try_pool(|pool| {
+///         pool.spawn(|| "7".parse::<i32>());
+///         pool.spawn(|| "seven".parse::<i32>());
+///         giambio::sleep_forever() // cut when the second task fails
+///     })
+/// });
+/// assert!(result.is_err());
+/// # let _: Result<(), _> = result;
+/// ```
+#[track_caller]
+pub fn try_pool<'env, T, E>(
+    f: impl for<'scope> FnOnce(&'scope TryPool<'scope, 'env, E>) -> Result<T, E>,
+) -> Result<T, E> {
+    let (me, group) = group::here("`giambio::try_pool`", Reach::Children);
+    let pool = TryPool { pool: Pool::new(group), error: Cell::new(None) };
+    let result = pool.pool.group.run(me, || match f(&pool) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            pool.fail(error);
+            None
+        }
+    });
+    if let Some(error) = pool.error.take() {
+        scope::drop_value(result.ok());
+        return Err(error);
+    }
+    match result {
+        Ok(Some(value)) => {
+            me.checkpoint();
+            Ok(value)
+        }
+        Ok(None) => unreachable!("a body failed without an error"),
+        Err(cut) => cut.resume(),
+    }
+}

@@ -1,0 +1,19 @@
+//! Primitives: atomics of std, or those of loom when its models run.
+//!
+//! Layer 0. Imports: nothing of this crate. Never: what they synchronise.
+//!
+//! Only what other threads touch goes through here (`task/phase.rs`, `task/inbox.rs`): loom replaces
+//! the atomics of a whole crate at once, and everything else stays on its own worker's thread.
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::AtomicPtr;
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::AtomicU64;
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::Ordering;
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::AtomicPtr;
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::AtomicU64;
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::Ordering;

@@ -1,0 +1,193 @@
+//! Runtime: the outermost call, and what it may be told before.
+//!
+//! Layer 6. Imports: pool, park, clock, hooks. Never: what the main closure does.
+
+use crate::clock::Clock;
+use crate::hooks::Debugger;
+use crate::park;
+use crate::park::Class;
+use crate::park::Worker;
+use crate::pool::record;
+use crate::pool::record::Outcome;
+use crate::pool::record::PanicGoes;
+use crate::pool::record::Plan;
+use crate::task::Core;
+use crate::task::Name;
+use std::fmt;
+use std::io;
+use std::panic::resume_unwind;
+use std::ptr;
+
+/// Usable bytes of a task's stack unless something else is asked for.
+///
+/// Measured (asm-notes/stack-layout.md): a panic with a backtrace takes 22 KiB, a TLS handshake or a
+/// debug build's sort some tens. What is not touched costs 385 bytes of page tables.
+const DEFAULT_STACK_BYTES: usize = 256 << 10;
+
+/// Usable bytes of the main closure's stack: what a program's main thread has by default on Linux.
+const MAIN_STACK_BYTES: usize = 8 << 20;
+
+/// Runs `main` as the first task of a new runtime on this thread, and returns its value.
+///
+/// It returns when `main` has; the tasks that `main` starts live in pools, which have ended by then.
+///
+/// # Panics
+///
+/// With `main`'s panic. Inside of another `run`. While the thread unwinds already. If the system has
+/// no more descriptors or memory for a runtime: [`Builder::build`] gives that as an error.
+/// With a report of who waits for what, if every task waits and nothing can ever wake one.
+///
+/// # Examples
+///
+/// ```
+/// let answer = giambio::run(|| {
+///     giambio::yield_now();
+///     42
+/// });
+/// assert_eq!(answer, 42);
+/// ```
+///
+/// A value may be anything; it does not leave the thread. The closure may borrow.
+///
+/// ```
+/// let mut log = Vec::new();
+/// giambio::run(|| log.push("ran"));
+/// assert_eq!(log, ["ran"]);
+/// ```
+#[track_caller]
+pub fn run<T>(main: impl FnOnce() -> T) -> T {
+    refuse_nesting();
+    match Builder::new().build() {
+        Ok(mut runtime) => runtime.run(main),
+        Err(error) => panic!("giambio cannot start: {error}"),
+    }
+}
+
+/// The options of a [`Runtime`].
+///
+/// # Examples
+///
+/// ```
+/// let mut runtime = giambio::Builder::new().stack_size(64 * 1024).build()?;
+/// assert_eq!(runtime.run(|| 1) + runtime.run(|| 2), 3);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use = "a builder does nothing until it builds"]
+pub struct Builder {
+    stack_size: usize,
+    debugger: Option<Box<dyn Debugger>>,
+    clock: Clock,
+}
+
+impl Builder {
+    /// The options of [`run`].
+    pub fn new() -> Self {
+        Self { stack_size: DEFAULT_STACK_BYTES, debugger: None, clock: Clock::system() }
+    }
+
+    /// Sets the size of a task's stack: usable bytes, from 1 to 1 GiB, 256 KiB unless set.
+    ///
+    /// It is rounded up to a power of two and to at least 32 KiB. One spawn can ask for another size
+    /// ([`TaskBuilder::stack_size`](crate::TaskBuilder::stack_size)); the main closure has 8 MiB.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = bytes;
+        self
+    }
+
+    /// Has `debugger` told what the scheduler does.
+    pub fn debugger(mut self, debugger: impl Debugger + 'static) -> Self {
+        self.debugger = Some(Box::new(debugger));
+        self
+    }
+
+    pub(crate) fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes the runtime.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the stack size is 0 or more than 1 GiB. The system's error if it has no
+    /// descriptors left; a runtime needs three, and a fourth for sleeps of less than 10 ms.
+    pub fn build(self) -> io::Result<Runtime> {
+        let stack = Class::for_usable(self.stack_size)?;
+        let worker = Worker::new(self.clock, stack, self.debugger)?;
+        Ok(Runtime { worker: Box::new(worker) })
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("stack_size", &self.stack_size).finish_non_exhaustive()
+    }
+}
+
+/// A scheduler with its stacks and its reactor, for one `run` after another on one thread.
+///
+/// It is not `Send`:
+///
+/// ```compile_fail,E0277
+/// let mut runtime = giambio::Builder::new().build().unwrap();
+/// std::thread::spawn(move || runtime.run(|| ()));
+/// ```
+#[derive(Debug)]
+pub struct Runtime {
+    worker: Box<Worker>,
+}
+
+impl Runtime {
+    /// Runs `main` and everything that it starts: see [`run`].
+    ///
+    /// # Panics
+    ///
+    /// As for [`run`].
+    #[track_caller]
+    pub fn run<T>(&mut self, main: impl FnOnce() -> T) -> T {
+        refuse_nesting();
+        let stack = match Class::for_usable(MAIN_STACK_BYTES) {
+            Ok(class) => class,
+            Err(error) => unreachable!("the main stack's size: {error}"),
+        };
+        let name = Name::Chosen("main".into());
+        let plan = Plan { name, stack, panic_goes: PanicGoes::ToTheHandle };
+        let body = || Some(main());
+        // SAFETY: `main` has no group; it and its value live in this frame, which does not end
+        // before the task has (I2: the worker aborts rather than unwind).
+        let admitted = unsafe { record::admit(&self.worker, ptr::null(), plan, body) };
+        let joined = match admitted {
+            Ok(joined) => joined,
+            Err(error) => panic!("giambio cannot start: {error}"),
+        };
+        // SAFETY: the handle's share of the record is ours until the release below.
+        let record = unsafe { joined.as_ref() };
+        self.worker.run(&record.core);
+        let outcome = record.take_outcome();
+        // SAFETY: our share, given up once; the core is the record's first field.
+        unsafe { Core::release(joined.as_ptr().cast()) };
+        if let Some(report) = self.worker.take_report() {
+            panic!("{report}");
+        }
+        match outcome {
+            Outcome::Returned(value) => value,
+            Outcome::Panicked(Some(payload)) => resume_unwind(payload),
+            _ => unreachable!("nobody can cancel the main task"),
+        }
+    }
+}
+
+#[track_caller]
+fn refuse_nesting() {
+    // In a hook, or in the child of a fork, this says so by itself.
+    let nested = park::current().is_some() || park::worker_here(|_| ()).is_some();
+    assert!(!nested, "giambio::run inside of giambio::run: start a pool instead");
+    // I5 could not tell the tasks' unwinds from the thread's.
+    assert!(!std::thread::panicking(), "giambio::run in a destructor while the thread unwinds");
+}

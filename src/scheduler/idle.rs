@@ -1,0 +1,184 @@
+//! Idle: what a worker does between its tasks' steps, and when there is nothing to run.
+//!
+//! Layer 4. Imports: task, clock, hooks. Never: pools, sockets, why anybody waits.
+//!
+//! A worker that has nothing to do sleeps in one `epoll_wait` until the next deadline, or for ever:
+//! an idle program never wakes for nothing. Under a test's clock it moves the time instead.
+
+use super::Worker;
+use crate::clock::Nanos;
+use crate::sys;
+use crate::task::Core;
+use crate::task::local;
+use crate::task::phase::Winner;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// A deadline that was set for less than this is kept to the microsecond, with a timerfd and its one
+/// or two further system calls; a later one may be up to a millisecond late, so that one wake-up
+/// serves all that are due in the same millisecond.
+pub(super) const PRECISE_BELOW: Nanos = 10_000_000;
+
+impl Worker {
+    /// Looks at everything that could make a task ready, without waiting.
+    #[cold]
+    pub(super) fn look_around(&self) {
+        self.poll(Some(Duration::ZERO));
+        if !self.inbox.is_empty() {
+            self.read_inbox();
+        }
+        self.expire_timers();
+    }
+
+    /// No task can run: waits until one can.
+    pub(super) fn idle(&self) {
+        if !self.inbox.is_empty() {
+            self.read_inbox();
+        }
+        self.expire_timers();
+        if !self.queue.is_empty() {
+            return;
+        }
+        if !self.settlers.is_empty() || self.clock.is_virtual() {
+            return self.idle_in_a_test();
+        }
+        if self.timers.borrow().is_empty() && self.waiting_for_io.get() == 0 {
+            self.look_for_deadlock();
+            if !self.queue.is_empty() {
+                return;
+            }
+        }
+        if self.inbox.fall_asleep() {
+            self.poll(self.timeout());
+            self.read_inbox();
+            self.expire_timers();
+        }
+    }
+
+    /// Somebody waits for everybody else to park, or time stands still until everybody does.
+    #[cold]
+    fn idle_in_a_test(&self) {
+        // What the kernel holds already counts as progress.
+        self.look_around();
+        if !self.queue.is_empty() {
+            return;
+        }
+        if let Some(settled) = self.settlers.claim_first() {
+            self.queue.push(settled);
+            return;
+        }
+        if self.waiting_for_io.get() > 0 {
+            return self.give_up("real I/O is waited for, and time stands still");
+        }
+        let next = self.timers.borrow().next();
+        match next {
+            Some(at) => {
+                self.clock.advance_to(at);
+                self.expire_timers();
+            }
+            None => self.give_up("every task waits, and no deadline is left to jump to"),
+        }
+    }
+
+    /// How long the worker may sleep.
+    fn timeout(&self) -> Option<Duration> {
+        let (next, precise) = {
+            let timers = self.timers.borrow();
+            (timers.next()?, timers.wants_precision())
+        };
+        let left = Duration::from_nanos(next.saturating_sub(self.read_clock()));
+        // A failure to set the alarm costs at most a millisecond of lateness.
+        if precise && !left.is_zero() && self.reactor.set_alarm(next, left).is_ok() {
+            return None;
+        }
+        Some(left)
+    }
+
+    fn read_clock(&self) -> Nanos {
+        let now = self.clock.now();
+        self.now.set(now);
+        now
+    }
+
+    fn poll(&self, timeout: Option<Duration>) {
+        let wake = |core: &Core| self.queue.push(core);
+        if self.debugger.is_none() {
+            return self.reactor.poll(timeout, wake);
+        }
+        self.hook("before_io", |debugger| debugger.before_io(timeout));
+        let before = self.clock.now();
+        self.reactor.poll(timeout, wake);
+        let elapsed = Duration::from_nanos(self.clock.now().saturating_sub(before));
+        self.hook("after_io", |debugger| debugger.after_io(elapsed));
+    }
+
+    /// Fires every deadline that has passed.
+    fn expire_timers(&self) {
+        if self.timers.borrow().is_empty() {
+            return;
+        }
+        let now = self.read_clock();
+        // A task that fires a deadline must be able to set another: nothing is borrowed in between.
+        while let Some(expiry) = { self.timers.borrow_mut().pop_due(now) } {
+            match expiry {
+                super::Expiry::Park(core, session) => {
+                    // SAFETY: the timer was still set, so its task is still parked.
+                    let core = unsafe { &*core };
+                    if core.phase.claim(session, Winner::Timeout) {
+                        self.queue.push(core);
+                    }
+                }
+                // SAFETY: a scope removes its timer before it ends.
+                super::Expiry::Cancel(node) => self.cancel(unsafe { &*node }),
+            }
+        }
+    }
+
+    /// Nothing can ever wake a task unless another thread does.
+    #[cold]
+    fn look_for_deadlock(&self) {
+        if sys::thread_count().is_none_or(|threads| threads > 1) {
+            // Not before each sleep: a program may wait for its other threads often and rightly.
+            if !self.warned.replace(true) {
+                let report = self.describe("every task waits for another thread");
+                local::log(log::Level::Warn, format_args!("{report}"));
+            }
+            return;
+        }
+        self.give_up("deadlock: every task waits, and nothing can wake one");
+    }
+
+    /// Ends the run: cancels everything and keeps the report for `run` to panic with.
+    #[cold]
+    fn give_up(&self, why: &str) {
+        let report = self.describe(why);
+        if self.report.borrow().is_some() {
+            // It was cancelled before, and something will not be.
+            sys::abort_with(&["giambio: ", &report, "\n"]);
+        }
+        local::log(log::Level::Error, format_args!("{report}"));
+        *self.report.borrow_mut() = Some(report);
+        // SAFETY: set by `run` to a node of the main task, which has not ended.
+        self.cancel(unsafe { &*self.root.get() });
+        if self.queue.is_empty() {
+            let report = self.describe(why);
+            sys::abort_with(&["giambio: ", &report, "\n"]);
+        }
+    }
+
+    /// Every task with what it waits for.
+    fn describe(&self, why: &str) -> String {
+        let mut text = String::from(why);
+        let now = self.clock.now();
+        let mut at = self.all.front();
+        while let Some(node) = at {
+            // SAFETY: linked from `admit` to `bury`, hence alive.
+            let core = unsafe { &*node.value().get() };
+            let since = Duration::from_nanos(now.saturating_sub(core.since.get()));
+            let _ = write!(text, "\n  task '{}' ({}) {}", core.name, core.id, core.reason.get());
+            let _ = write!(text, ", for {since:?}");
+            at = node.next();
+        }
+        text
+    }
+}

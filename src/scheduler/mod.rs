@@ -1,0 +1,433 @@
+//! Scheduler: one worker, one thread, all of its tasks.
+//!
+//! Layer 4. Imports: task, coroutine, stack, clock, hooks. Never: pools, sockets, why anybody waits.
+//!
+//! The worker's own stack is the thread's. It runs no user code: tasks run on theirs, hooks and log
+//! sinks run caught. If it panics all the same the process aborts (I2): suspended tasks borrow from
+//! one another and cannot be left behind.
+
+mod idle;
+pub(crate) mod reactor;
+mod run_queue;
+pub(crate) mod timers;
+
+use crate::clock::Clock;
+use crate::clock::Nanos;
+use crate::coroutine::Coroutine;
+use crate::coroutine::Step;
+use crate::coroutine::Suspender;
+use crate::hooks::Debugger;
+use crate::list::List;
+use crate::list::Node;
+use crate::stack::Class;
+use crate::stack::Stacks;
+use crate::sys;
+use crate::task::Core;
+use crate::task::TaskRef;
+use crate::task::cancel::CancelId;
+use crate::task::cancel::CancelNode;
+use crate::task::inbox::CancelKey;
+use crate::task::inbox::Inbox;
+use crate::task::inbox::Message;
+use crate::task::local;
+use crate::task::local::BUDGET;
+use crate::task::local::LOCAL;
+use crate::task::phase::Session;
+use crate::task::phase::Winner;
+use crate::task::waiters::Waiters;
+use reactor::Reactor;
+use reactor::SourceKey;
+use run_queue::RunQueue;
+use slab::Slab;
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use timers::TimerNode;
+use timers::Timers;
+
+/// Tasks resumed before the reactor, the timers and the inbox are looked at again, so that ready
+/// tasks cannot starve them.
+///
+/// An empty `epoll_wait` costs about 105 ns: at each step that is 126 ns a yield instead of 16, at
+/// each 61st it is 2 ns. An odd number does not beat with batches of a power of two.
+const STEPS_PER_POLL: u32 = 61;
+
+/// What a deadline does when it passes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Expiry {
+    /// Ends this wait of this task.
+    Park(*const Core, Session),
+    /// Cancels this scope.
+    Cancel(*const CancelNode),
+}
+
+/// What a worker does next.
+enum Next<'w> {
+    Resume(&'w Core),
+    LookAround,
+    Idle,
+    Finished,
+}
+
+/// A thread in the service of one runtime.
+pub(crate) struct Worker {
+    pub(crate) queue: RunQueue,
+    steps_left: Cell<u32>,
+    live: Cell<usize>,
+    /// Some parked task is in mid-unwind, so std's panic count tells nothing of the others (I5).
+    window: Cell<bool>,
+    debugger: Option<Box<dyn Debugger>>,
+    pub(crate) clock: Clock,
+    /// The clock when it was last read: costs nothing, and is good enough for "since when".
+    pub(crate) now: Cell<Nanos>,
+    pub(crate) timers: RefCell<Timers<Expiry>>,
+    stacks: RefCell<Stacks>,
+    default_stack: Class,
+    pub(crate) reactor: Reactor,
+    inbox: Arc<Inbox>,
+    /// Unique in the process, unlike the worker's address.
+    id: u64,
+    /// Tasks parked until the world outside does something.
+    pub(crate) waiting_for_io: Cell<usize>,
+    /// Tasks parked until all others are.
+    pub(crate) settlers: Waiters,
+    all: List<Cell<*const Core>>,
+    /// Tasks parked while it could not be told whether they were unwinding.
+    in_doubt: List<*const Core>,
+    next_scope: Cell<u64>,
+    cancellable: RefCell<Slab<(u64, *const CancelNode)>>,
+    /// Why no task can ever run again, once that was found.
+    report: RefCell<Option<String>>,
+    /// Other threads were named as the only ones that could wake a task.
+    warned: Cell<bool>,
+    root: Cell<*const CancelNode>,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        clock: Clock,
+        default_stack: Class,
+        debugger: Option<Box<dyn Debugger>>,
+    ) -> io::Result<Self> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        sys::watch_forks(local::forget_after_fork);
+        let reactor = Reactor::new()?;
+        Ok(Self {
+            queue: RunQueue::new(),
+            steps_left: Cell::new(STEPS_PER_POLL),
+            live: Cell::new(0),
+            window: Cell::new(false),
+            debugger,
+            clock,
+            now: Cell::new(0),
+            timers: RefCell::new(Timers::new()),
+            stacks: RefCell::new(Stacks::new()),
+            default_stack,
+            inbox: Arc::clone(&reactor.remote().inbox),
+            reactor,
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            waiting_for_io: Cell::new(0),
+            settlers: Waiters::new(),
+            all: List::new(),
+            in_doubt: List::new(),
+            next_scope: Cell::new(0),
+            cancellable: RefCell::new(Slab::new()),
+            report: RefCell::new(None),
+            warned: Cell::new(false),
+            root: Cell::new(ptr::null()),
+        })
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The class of the stacks of tasks that ask for none in particular.
+    pub(crate) fn default_stack(&self) -> Class {
+        self.default_stack
+    }
+
+    #[inline]
+    pub(crate) fn new_cancel_id(&self) -> CancelId {
+        let id = self.next_scope.get();
+        self.next_scope.set(id + 1);
+        CancelId(id)
+    }
+
+    /// Makes sure that a task of this class will find a stack at its first step.
+    #[inline]
+    pub(crate) fn reserve_stack(&self, class: Class) -> io::Result<()> {
+        self.stacks.borrow_mut().reserve(class)
+    }
+
+    /// Queues a new task whose stack is reserved.
+    ///
+    /// # Safety
+    ///
+    /// The record stays alive until the task has ended and the worker has released it.
+    #[inline]
+    pub(crate) unsafe fn admit(&self, core: &Core) {
+        core.all.value().set(core);
+        // SAFETY: the record lives until `bury`, which unlinks it.
+        unsafe { self.all.push_back(&core.all) };
+        self.live.set(self.live.get() + 1);
+        self.queue.push(core);
+        if self.debugger.is_some() {
+            self.hook_task("on_task_spawn", core, |debugger, task| debugger.on_task_spawn(task));
+        }
+    }
+
+    /// Runs until every task has ended. `main` was admitted before, and nothing else.
+    pub(crate) fn run(&self, main: &Core) {
+        let alarm = AbortOnUnwind;
+        self.root.set(&main.base);
+        LOCAL.with(|local| local.worker.set(ptr::from_ref(self).cast()));
+        self.hook("on_start", |debugger| debugger.on_start());
+        loop {
+            match self.next() {
+                Next::Resume(core) => self.step(core),
+                Next::LookAround => self.look_around(),
+                Next::Idle => self.idle(),
+                Next::Finished => break,
+            }
+        }
+        self.read_inbox();
+        self.hook("on_exit", |debugger| debugger.on_exit());
+        LOCAL.with(|local| local.worker.set(ptr::null()));
+        self.root.set(ptr::null());
+        std::mem::forget(alarm);
+    }
+
+    #[inline]
+    fn next(&self) -> Next<'_> {
+        let left = self.steps_left.get();
+        if left == 0 {
+            self.steps_left.set(STEPS_PER_POLL);
+            return Next::LookAround;
+        }
+        match self.queue.pop() {
+            Some(core) => {
+                self.steps_left.set(left - 1);
+                Next::Resume(core)
+            }
+            None if self.live.get() > 0 => Next::Idle,
+            None => Next::Finished,
+        }
+    }
+
+    /// Resumes a task until it parks, yields or ends.
+    #[inline]
+    fn step(&self, core: &Core) {
+        if self.debugger.is_some() {
+            self.hook_task("before_task_step", core, |debugger, task| {
+                debugger.before_task_step(task);
+            });
+        }
+        let step = LOCAL.with(|local| {
+            local.core.set(core);
+            local.budget.set(if core.cancel_pending() { 0 } else { BUDGET });
+            // SAFETY: only this function and those it calls touch the field, on this thread, and no
+            // step runs inside of another.
+            let coroutine = unsafe { &mut *core.coroutine.get() };
+            let step = coroutine.get_or_insert_with(|| self.start(core)).resume();
+            local.core.set(ptr::null());
+            step
+        });
+        let window = std::thread::panicking();
+        if self.window.replace(window) && !window {
+            self.close_window();
+        }
+        if self.debugger.is_some() {
+            self.hook_task("after_task_step", core, |debugger, task| {
+                debugger.after_task_step(task);
+            });
+        }
+        if step == Step::Ended {
+            self.bury(core);
+        }
+    }
+
+    #[inline]
+    fn start(&self, core: &Core) -> Coroutine {
+        let slot = self.stacks.borrow_mut().take(core.stack);
+        let core = ptr::from_ref(core);
+        Coroutine::new(slot, move |suspender: &Suspender| {
+            // SAFETY: the worker resumes this closure before it releases the record.
+            let this = unsafe { &*core };
+            this.suspender.set(suspender);
+            // SAFETY: a coroutine is made once for each task, and this runs on its stack.
+            unsafe { this.run() };
+        })
+    }
+
+    /// Takes a task that has ended out of everything.
+    #[inline]
+    fn bury(&self, core: &Core) {
+        // SAFETY: the coroutine is not running, and nobody else touches the field (`step`).
+        let coroutine = unsafe { &mut *core.coroutine.get() };
+        if let Some(coroutine) = coroutine.take() {
+            self.stacks.borrow_mut().give_back(coroutine.into_stack());
+        }
+        self.all.remove(&core.all);
+        self.live.set(self.live.get() - 1);
+        if self.debugger.is_some() {
+            self.hook_task("on_task_exit", core, |debugger, task| debugger.on_task_exit(task));
+        }
+        // SAFETY: the scheduler's ownership ends here; the task has ended.
+        unsafe { Core::release(core) };
+    }
+
+    /// Cancels a scope and ends the waits that this may end.
+    pub(crate) fn cancel(&self, node: &CancelNode) {
+        node.cancel(|core| self.deliver(core));
+    }
+
+    /// Tells a task whose innermost scope has become cancelled.
+    fn deliver(&self, core: &Core) {
+        LOCAL.with(|local| {
+            if ptr::eq(local.core.get(), core) {
+                local.budget.set(0);
+            }
+        });
+        if !core.may_be_cancelled() {
+            return;
+        }
+        let Some(session) = core.phase.open_session() else { return };
+        // A waker on another thread may claim first: then the task completes its call.
+        if core.phase.claim(session, Winner::Cancellation) {
+            if self.debugger.is_some() {
+                self.hook_task("before_cancel", core, |debugger, task| {
+                    debugger.before_cancel(task);
+                });
+            }
+            self.queue.push(core);
+        }
+    }
+
+    /// Whether a parked task makes std's panic count useless for all others.
+    pub(crate) fn is_unwind_window(&self) -> bool {
+        self.window.get()
+    }
+
+    /// Remembers a task that parks in doubt.
+    ///
+    /// # Safety
+    ///
+    /// `node` stays alive and in place until `certain`, and so does the record that it names.
+    pub(crate) unsafe fn doubt(&self, node: &Node<*const Core>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.in_doubt.push_back(node) };
+    }
+
+    pub(crate) fn certain(&self, node: &Node<*const Core>) {
+        self.in_doubt.remove(node);
+    }
+
+    /// The last task that was parked in mid-unwind has gone on: nobody is in doubt any more.
+    #[cold]
+    fn close_window(&self) {
+        while let Some(node) = self.in_doubt.front() {
+            self.in_doubt.remove(node);
+            // SAFETY: linked, hence alive (`doubt`).
+            let core = unsafe { &**node.value() };
+            core.in_doubt.set(false);
+            if core.cancel_pending() {
+                self.deliver(core);
+            }
+        }
+    }
+
+    /// Lets other threads cancel `node` by the key that this returns, until `revoke`.
+    pub(crate) fn publish(&self, node: &CancelNode) -> CancelKey {
+        let generation = node.id().0;
+        let index = self.cancellable.borrow_mut().insert((generation, ptr::from_ref(node)));
+        CancelKey { index, generation }
+    }
+
+    pub(crate) fn revoke(&self, key: CancelKey) {
+        self.cancellable.borrow_mut().remove(key.index);
+    }
+
+    /// Cancels a published scope, if it still exists.
+    pub(crate) fn cancel_published(&self, key: CancelKey) {
+        let found = self.cancellable.borrow().get(key.index).copied();
+        if let Some((_, node)) = found.filter(|&(generation, _)| generation == key.generation) {
+            // SAFETY: a published scope is revoked before it ends.
+            self.cancel(unsafe { &*node });
+        }
+    }
+
+    pub(crate) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    fn read_inbox(&self) {
+        self.inbox.drain(|message| match message {
+            // SAFETY: the sender has claimed the task's session and left the rest to us.
+            Message::Wake(core) => self.queue.push(unsafe { &*core }),
+            Message::Cancel(key) => self.cancel_published(key),
+            Message::Deregister(token) => self.reactor.forget(SourceKey::from_token(token)),
+        });
+    }
+
+    /// # Safety
+    ///
+    /// `node` and what its target names stay alive and in place until it has fired or was removed.
+    #[inline]
+    pub(crate) unsafe fn set_timer(&self, node: &TimerNode<Expiry>, at: Nanos) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.timers.borrow_mut().insert(node, at, self.is_soon(at)) };
+    }
+
+    fn is_soon(&self, at: Nanos) -> bool {
+        at.saturating_sub(self.now.get()) < idle::PRECISE_BELOW
+    }
+
+    pub(crate) fn debugger(&self) -> Option<&dyn Debugger> {
+        self.debugger.as_deref()
+    }
+
+    fn hook(&self, name: &'static str, call: impl FnOnce(&dyn Debugger)) {
+        if let Some(debugger) = self.debugger() {
+            local::in_hook(name, || call(debugger));
+        }
+    }
+
+    #[cold]
+    pub(crate) fn hook_task(
+        &self,
+        name: &'static str,
+        core: &Core,
+        call: impl FnOnce(&dyn Debugger, &TaskRef),
+    ) {
+        self.hook(name, |debugger| call(debugger, &TaskRef::new(core)));
+    }
+
+    /// Why no task could ever run again, if that has happened.
+    pub(crate) fn take_report(&self) -> Option<String> {
+        self.report.borrow_mut().take()
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("id", &self.id)
+            .field("live", &self.live)
+            .finish_non_exhaustive()
+    }
+}
+
+/// I2: an unwind out of the scheduler would leave suspended tasks behind.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        sys::abort_with(&["giambio: the scheduler panicked; its tasks cannot be left behind\n"]);
+    }
+}

@@ -1,0 +1,328 @@
+//! Reactor: which descriptors are ready, and which tasks that wakes.
+//!
+//! Layer 4. Imports: task, sys. Never: pools, sockets as such (it sees a descriptor and a key).
+//!
+//! Edge-triggered: a descriptor is registered once, for both directions and for urgent data, and what
+//! the kernel said last is kept in two bits. A token is a slab key with a generation, never a
+//! descriptor: descriptors are used again while events of the last owner may still be on their way.
+//! Chosen: the waiter at the head of the queue is woken and hands the readiness on when it leaves
+//! some. Rejected: waking all (every listener with a hundred acceptors would stampede).
+
+use crate::clock::Nanos;
+use crate::sys::Direction;
+use crate::sys::TimerFd;
+use crate::task::Core;
+use crate::task::inbox::Bell;
+use crate::task::inbox::Inbox;
+use crate::task::inbox::Message;
+use crate::task::waiters::Waiter;
+use crate::task::waiters::Waiters;
+use mio::Interest;
+use mio::Token;
+use mio::unix::SourceFd;
+use slab::Slab;
+use std::cell::Cell;
+use std::cell::OnceCell;
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Readiness that one system call fetches. 1,024 entries are 12 KiB; a busier worker asks again.
+const EVENTS_PER_POLL: usize = 1024;
+
+const BELL: Token = Token(usize::MAX);
+const ALARM: Token = Token(usize::MAX - 1);
+
+/// The part of a reactor that other threads may use.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    pub(crate) inbox: Arc<Inbox>,
+    registry: mio::Registry,
+}
+
+impl Remote {
+    /// Makes the kernel forget a descriptor that is about to be closed. The key comes home through
+    /// the inbox.
+    pub(crate) fn deregister(&self, fd: BorrowedFd<'_>) {
+        // It fails only if the kernel has forgotten the descriptor already.
+        let _ = self.registry.deregister(&mut SourceFd(&fd.as_raw_fd()));
+    }
+
+    pub(crate) fn send_home(&self, key: SourceKey) {
+        self.inbox.post(Message::Deregister(key.token().0));
+    }
+}
+
+#[derive(Debug)]
+struct WakerBell(mio::Waker);
+
+impl Bell for WakerBell {
+    fn ring(&self) {
+        // It fails only for a full counter, which wakes the worker all the same.
+        let _ = self.0.wake();
+    }
+}
+
+/// A registration with one reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SourceKey {
+    index: u32,
+    generation: u32,
+}
+
+impl SourceKey {
+    fn token(self) -> Token {
+        Token((self.generation as usize) << 32 | self.index as usize)
+    }
+
+    pub(crate) fn from_token(token: usize) -> Self {
+        Self { index: token as u32, generation: (token >> 32) as u32 }
+    }
+}
+
+/// What a completed call says about the next one in the same direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Nothing.
+    Unknown,
+    /// The source was emptied: a stream gave fewer bytes than there was room for.
+    Nothing,
+}
+
+/// What is known of one direction of a descriptor.
+#[derive(Debug)]
+struct Half {
+    /// A call may succeed. Cleared when one would have blocked, set by an event.
+    ready: Cell<bool>,
+    /// A waiter was woken and has not made its call yet: who comes now stands behind it.
+    handing_over: Cell<bool>,
+    waiters: Waiters,
+}
+
+impl Half {
+    fn new() -> Self {
+        Self {
+            ready: Cell::new(true),
+            handing_over: Cell::new(false),
+            waiters: Waiters::new(),
+        }
+    }
+
+    /// Wakes the task that has waited longest, unless one is on its way.
+    fn wake_first(&self, wake: impl FnOnce(&Core)) {
+        if self.handing_over.get() {
+            return;
+        }
+        if let Some(core) = self.waiters.claim_first() {
+            self.handing_over.set(true);
+            wake(core);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Source {
+    generation: u32,
+    read: Half,
+    write: Half,
+    /// No urgent data, hang-up or error was reported, so a short read has emptied the socket.
+    short_reads_drain: Cell<bool>,
+}
+
+impl Source {
+    fn half(&self, direction: Direction) -> &Half {
+        match direction {
+            Direction::Read => &self.read,
+            Direction::Write => &self.write,
+        }
+    }
+}
+
+/// Turns the system's readiness into wake-ups for one worker.
+#[derive(Debug)]
+pub(crate) struct Reactor {
+    poll: RefCell<mio::Poll>,
+    events: RefCell<mio::Events>,
+    sources: RefCell<Slab<Source>>,
+    next_generation: Cell<u32>,
+    /// Made when the first deadline asks for less than a millisecond.
+    alarm: OnceCell<TimerFd>,
+    /// What the alarm was last set for, so that the same deadline costs one system call.
+    alarm_set_for: Cell<Nanos>,
+    remote: Arc<Remote>,
+}
+
+impl Reactor {
+    pub(crate) fn new() -> io::Result<Self> {
+        let poll = mio::Poll::new()?;
+        let bell = WakerBell(mio::Waker::new(poll.registry(), BELL)?);
+        let inbox = Arc::new(Inbox::new(Box::new(bell)));
+        let remote = Arc::new(Remote { inbox, registry: poll.registry().try_clone()? });
+        Ok(Self {
+            poll: RefCell::new(poll),
+            events: RefCell::new(mio::Events::with_capacity(EVENTS_PER_POLL)),
+            sources: RefCell::new(Slab::new()),
+            next_generation: Cell::new(0),
+            alarm: OnceCell::new(),
+            alarm_set_for: Cell::new(0),
+            remote,
+        })
+    }
+
+    pub(crate) fn remote(&self) -> &Arc<Remote> {
+        &self.remote
+    }
+
+    /// Registers a descriptor. The kernel reports at once what is ready already, so a call that
+    /// would have blocked before the registration loses no readiness.
+    pub(crate) fn register(&self, fd: BorrowedFd<'_>) -> io::Result<SourceKey> {
+        let generation = self.next_generation.get();
+        // The highest generation is left to `BELL` and `ALARM`.
+        self.next_generation.set((generation + 1) % u32::MAX);
+        let source = Source {
+            generation,
+            read: Half::new(),
+            write: Half::new(),
+            short_reads_drain: Cell::new(true),
+        };
+        let index = self.sources.borrow_mut().insert(source);
+        let key = SourceKey { index: index as u32, generation };
+        // Without PRIORITY an urgent byte ends a read early and no edge ever reports the rest.
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+        let poll = self.poll.borrow();
+        let registered =
+            poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), key.token(), interest);
+        if let Err(error) = registered {
+            self.sources.borrow_mut().remove(index);
+            return Err(error);
+        }
+        Ok(key)
+    }
+
+    /// Frees a key whose descriptor the kernel has forgotten. Nobody waits for it: who waits
+    /// borrows the owner of the key.
+    pub(crate) fn forget(&self, key: SourceKey) {
+        let mut sources = self.sources.borrow_mut();
+        let index = key.index as usize;
+        if sources.get(index).is_some_and(|source| source.generation == key.generation) {
+            sources.remove(index);
+        }
+    }
+
+    fn with<R>(&self, key: SourceKey, look: impl FnOnce(&Source) -> R) -> R {
+        look(&self.sources.borrow()[key.index as usize])
+    }
+
+    /// Whether a task that was not woken may make its call: it may succeed, and nobody is first.
+    #[inline]
+    pub(crate) fn may_try(&self, key: SourceKey, direction: Direction) -> bool {
+        self.with(key, |source| {
+            let half = source.half(direction);
+            half.ready.get() && !half.handing_over.get()
+        })
+    }
+
+    /// A call would have blocked.
+    #[inline]
+    pub(crate) fn exhausted(&self, key: SourceKey, direction: Direction) {
+        self.with(key, |source| {
+            let half = source.half(direction);
+            half.ready.set(false);
+            half.handing_over.set(false);
+        });
+    }
+
+    /// A call has succeeded or failed without blocking: the next that waits may try.
+    #[inline]
+    pub(crate) fn completed(
+        &self,
+        key: SourceKey,
+        direction: Direction,
+        left: Left,
+        wake: impl FnOnce(&Core),
+    ) {
+        self.with(key, |source| {
+            let half = source.half(direction);
+            half.handing_over.set(false);
+            if left == Left::Nothing && source.short_reads_drain.get() {
+                half.ready.set(false);
+            } else if half.ready.get() {
+                half.wake_first(wake);
+            }
+        });
+    }
+
+    /// Queues a task for a direction of a source.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Waiters::push`], until `leave`.
+    pub(crate) unsafe fn enter(&self, key: SourceKey, direction: Direction, waiter: &Waiter) {
+        // SAFETY: passed on to the caller.
+        self.with(key, |source| unsafe { source.half(direction).waiters.push(waiter) });
+    }
+
+    pub(crate) fn leave(&self, key: SourceKey, direction: Direction, waiter: &Waiter) {
+        self.with(key, |source| source.half(direction).waiters.remove(waiter));
+    }
+
+    /// Rings at `at`, which is `delay` from now, more exactly than `poll`'s timeout, which counts in
+    /// milliseconds.
+    pub(crate) fn set_alarm(&self, at: Nanos, delay: Duration) -> io::Result<()> {
+        if self.alarm_set_for.get() == at {
+            return Ok(());
+        }
+        let alarm = match self.alarm.get() {
+            Some(alarm) => alarm,
+            None => {
+                let alarm = TimerFd::new()?;
+                // Edge-triggered: each expiry is an edge, so the timer is never read.
+                self.poll.borrow().registry().register(
+                    &mut SourceFd(&alarm.fd().as_raw_fd()),
+                    ALARM,
+                    Interest::READABLE,
+                )?;
+                self.alarm.get_or_init(|| alarm)
+            }
+        };
+        alarm.set(delay)?;
+        self.alarm_set_for.set(at);
+        Ok(())
+    }
+
+    /// Asks the kernel, for at most `timeout`, and wakes a task for each direction that is ready.
+    pub(crate) fn poll(&self, timeout: Option<Duration>, mut wake: impl FnMut(&Core)) {
+        let mut events = self.events.borrow_mut();
+        match self.poll.borrow_mut().poll(&mut events, timeout) {
+            Ok(()) => {}
+            // A signal: the caller looks at its timers and comes back.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            Err(error) => panic!("epoll_wait: {error}"),
+        }
+        let sources = self.sources.borrow();
+        for event in events.iter() {
+            let key = SourceKey::from_token(event.token().0);
+            let Some(source) = sources.get(key.index as usize) else { continue };
+            if source.generation != key.generation {
+                continue; // the last owner's event
+            }
+            let broken = event.is_error();
+            if broken || event.is_priority() || event.is_read_closed() || event.is_write_closed() {
+                source.short_reads_drain.set(false);
+            }
+            let readable = event.is_readable() || event.is_read_closed() || event.is_priority();
+            for (half, ready) in [
+                (&source.read, broken || readable),
+                (&source.write, broken || event.is_writable() || event.is_write_closed()),
+            ] {
+                if ready {
+                    half.ready.set(true);
+                    half.wake_first(&mut wake);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! Scope: a stretch of one task's code that is stopped as one.
+//!
+//! Layer 6. Imports: park, task, clock. Never: what runs inside, locks, files.
+//!
+//! The tree and the walk are in `task/cancel.rs`; here are deadlines, shields, who catches, and the
+//! way in and out.
+
+use crate::clock::Nanos;
+use crate::park;
+use crate::park::Cancelled;
+use crate::park::Running;
+use crate::task::TaskRef;
+use crate::task::cancel::CancelId;
+use crate::task::cancel::CancelNode;
+use crate::task::cancel::Shield;
+use crate::task::inbox::CancelKey;
+use crate::task::inbox::Inbox;
+use crate::task::inbox::Message;
+use crate::task::local;
+use std::any::Any;
+use std::cell::Cell;
+use std::cell::OnceCell;
+use std::fmt;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::thread;
+
+/// A cancel scope with a deadline, on the stack of the task that entered it.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    node: CancelNode,
+    deadline: Cell<Option<Nanos>>,
+    /// Made with the first deadline, when the scope has reached its address.
+    timer: OnceCell<park::Timer>,
+    /// Other threads hold this key.
+    key: Cell<Option<CancelKey>>,
+}
+
+impl Scope {
+    pub(crate) fn new(me: Running, shield: Shield) -> Self {
+        Self {
+            node: CancelNode::new(me.worker().new_cancel_id(), shield),
+            deadline: Cell::new(None),
+            timer: OnceCell::new(),
+            key: Cell::new(None),
+        }
+    }
+
+    pub(crate) fn id(&self) -> CancelId {
+        self.node.id()
+    }
+
+    pub(crate) fn node(&self) -> &CancelNode {
+        &self.node
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.node.is_effective()
+    }
+
+    /// Becomes the innermost scope of the running task.
+    ///
+    /// # Safety
+    ///
+    /// The scope stays alive and in place until `leave`, which the same task calls.
+    pub(crate) unsafe fn enter(&self, me: Running) {
+        // SAFETY: the parent is a scope that this task leaves later, or its own base; the rest is
+        // passed on to the caller.
+        unsafe { self.node.attach(Some(me.core().innermost()), me.core()) };
+        me.core().set_innermost(&self.node);
+        me.refresh_budget();
+    }
+
+    /// Ends the scope, the innermost of the running task.
+    pub(crate) fn leave(&self, me: Running) {
+        if let Some(parent) = self.node.parent() {
+            me.core().set_innermost(parent);
+        }
+        self.close();
+        me.refresh_budget();
+    }
+
+    /// Hangs the scope below another without making it anybody's innermost.
+    ///
+    /// # Safety
+    ///
+    /// Both stay alive and in place until `close`, and `me` does not end before that.
+    pub(crate) unsafe fn hang_below(&self, parent: &Scope, me: Running) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.node.attach(Some(&parent.node), me.core()) };
+    }
+
+    /// Takes the scope out of everything that could still reach it.
+    pub(crate) fn close(&self) {
+        self.clear_timer();
+        park::worker_here(|worker| {
+            if let Some(key) = self.key.take() {
+                worker.revoke(key);
+            }
+        });
+        self.node.detach();
+    }
+
+    pub(crate) fn cancel(&self) {
+        park::worker_here(|worker| worker.cancel(&self.node));
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Nanos> {
+        self.deadline.get()
+    }
+
+    /// Sets, moves or takes away the deadline of a scope that was entered or hung up.
+    pub(crate) fn set_deadline(&self, at: Option<Nanos>) {
+        self.clear_timer();
+        self.deadline.set(at);
+        let Some(at) = at else { return };
+        let timer = self.timer.get_or_init(|| park::cancel_timer(&self.node));
+        // SAFETY: the scope is in place until `close`, which takes the timer away first.
+        park::worker_here(|worker| unsafe { worker.set_timer(timer, at) });
+    }
+
+    fn clear_timer(&self) {
+        if let Some(timer) = self.timer.get() {
+            park::worker_here(|worker| worker.timers.borrow_mut().remove(timer));
+        }
+    }
+
+    pub(crate) fn canceller(&self) -> Option<Canceller> {
+        park::worker_here(|worker| {
+            let key = self.key.get().unwrap_or_else(|| worker.publish(&self.node));
+            self.key.set(Some(key));
+            Canceller { worker: worker.id(), inbox: Arc::clone(worker.inbox()), key }
+        })
+    }
+}
+
+/// Runs `body` and hands back its unwind as a value, whoever else is unwinding.
+pub(crate) fn caught<T>(me: Running, body: impl FnOnce() -> T) -> thread::Result<T> {
+    // A scope inside of a destructor is left as unwinding as it was entered.
+    let before = me.core().unwinding.get();
+    let result = catch_unwind(AssertUnwindSafe(body));
+    me.core().unwinding.set(before);
+    result
+}
+
+/// Drops what nobody asked for, whatever its destructor does.
+pub(crate) fn drop_value<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        local::drop_caught(payload);
+    }
+}
+
+/// The scope that a caught payload is on its way to, if it is a cancellation.
+pub(crate) fn cancelled_scope(payload: &(dyn Any + Send)) -> Option<CancelId> {
+    payload.downcast_ref::<Cancelled>().map(|&Cancelled(id)| id)
+}
+
+/// Cancels one scope from anywhere: another task, a plain thread, a signal's thread.
+///
+/// Made by [`Pool::canceller`](crate::Pool::canceller). It may outlive its scope, and then does nothing.
+///
+/// # Examples
+///
+/// ```
+/// let stopped = giambio::run(|| {
+///     giambio::cancellable(|pool| {
+///         let canceller = pool.canceller();
+///         std::thread::spawn(move || canceller.cancel());
+///         giambio::sleep_forever()
+///     })
+/// });
+/// assert!(stopped.is_none());
+/// ```
+#[derive(Clone)]
+pub struct Canceller {
+    worker: u64,
+    inbox: Arc<Inbox>,
+    key: CancelKey,
+}
+
+impl Canceller {
+    /// Cancels the scope: what [`Pool::cancel`](crate::Pool::cancel) does, at once on the scope's own
+    /// thread, soon from any other.
+    ///
+    /// Never parks.
+    pub fn cancel(&self) {
+        let here = park::worker_here(|worker| {
+            let ours = worker.id() == self.worker;
+            if ours {
+                worker.cancel_published(self.key);
+            }
+            ours
+        });
+        if here != Some(true) {
+            self.inbox.post(Message::Cancel(self.key));
+        }
+    }
+}
+
+impl fmt::Debug for Canceller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Canceller").finish_non_exhaustive()
+    }
+}
+
+impl TaskRef {
+    /// Cancels the task: its next checkpoint raises, and so does every one after that.
+    ///
+    /// Never parks. A task that has ended is not changed; `run`'s main task cannot be cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// giambio::run(|| {
+    ///     giambio::pool(|pool| {
+    ///         let task = pool.spawn(|| {
+    ///             giambio::task::current().cancel();
+    ///             giambio::yield_now();
+    ///             unreachable!();
+    ///         });
+    ///         assert!(task.join().is_err_and(|error| error.is_cancelled()));
+    ///     });
+    /// });
+    /// ```
+    pub fn cancel(&self) {
+        if !self.core().finished.get() && self.core().base.parent().is_some() {
+            park::worker_here(|worker| worker.cancel(&self.core().base));
+        }
+    }
+}
+
+/// What a `with_timeout` gives whose body was cut.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let result = giambio::testing::run_virtual(|| {
+///     giambio::with_timeout(Duration::from_secs(1), |_| giambio::sleep(Duration::from_secs(2)))
+/// });
+/// assert_eq!(result, Err(giambio::TooSlow));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TooSlow;
+
+impl fmt::Display for TooSlow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the deadline has passed")
+    }
+}
+
+impl std::error::Error for TooSlow {}
+
+impl From<TooSlow> for io::Error {
+    fn from(slow: TooSlow) -> Self {
+        Self::new(io::ErrorKind::TimedOut, slow)
+    }
+}
+
+/// Runs `f` out of the reach of every cancellation from outside of it.
+///
+/// A scope inside of `f` can still be cancelled, and its deadline still counts. Outside of `run` this
+/// only calls `f`.
+///
+/// # Cancellation
+///
+/// Not a checkpoint. What was cancelled meanwhile is raised at the first checkpoint after `f`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// giambio::testing::run_virtual(|| {
+///     let mut saved = false;
+///     giambio::skip_after(Duration::from_secs(1), |_| {
+///         giambio::shield(|| giambio::sleep(Duration::from_secs(2))); // not cut
+///         saved = true;
+///         giambio::yield_now(); // this is
+///         unreachable!();
+///     });
+///     assert!(saved);
+/// });
+/// ```
+pub fn shield<T>(f: impl FnOnce() -> T) -> T {
+    let Some(me) = park::current() else { return f() };
+    let scope = Scope::new(me, Shield::Up);
+    // SAFETY: `scope` is a local of this frame that is not moved, and `Entered` leaves it, also when
+    // `f` unwinds.
+    unsafe { scope.enter(me) };
+    let _entered = Entered { scope: &scope, me };
+    f()
+}
+
+/// A scope that is left on drop.
+struct Entered<'s> {
+    scope: &'s Scope,
+    me: Running,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.scope.leave(self.me);
+    }
+}
+
+/// Runs `body` and then, whatever became of it, `cleanup`, which may block.
+///
+/// `cleanup` also runs after a panic and after a cancellation, which go on once it has ended; it is
+/// shielded, so its own calls work as ever. That is what a destructor cannot do: while a task unwinds
+/// its I/O fails.
+///
+/// # Cancellation
+///
+/// Not a checkpoint of its own. A cancellation that cut `body` goes on after `cleanup`.
+///
+/// # Panics
+///
+/// Only if `body` or `cleanup` does. If both do, `body`'s panic goes on and `cleanup`'s is logged.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// giambio::testing::run_virtual(|| {
+///     let mut said_goodbye = false;
+///     giambio::skip_after(Duration::from_secs(1), |_| {
+///         giambio::finally(giambio::sleep_forever, || {
+///             giambio::sleep(Duration::from_secs(1)); // blocking calls work here
+///             said_goodbye = true;
+///         })
+///     });
+///     assert!(said_goodbye);
+/// });
+/// ```
+pub fn finally<T>(body: impl FnOnce() -> T, cleanup: impl FnOnce()) -> T {
+    let ended = caught_anywhere(body);
+    let cleaned = caught_anywhere(|| shield(cleanup));
+    match (ended, cleaned) {
+        (Err(payload), Err(second)) => {
+            local::log(
+                log::Level::Error,
+                format_args!("a cleanup panicked after its body had: {}", said(&*second)),
+            );
+            local::drop_caught(second);
+            resume_unwind(payload)
+        }
+        (Err(payload), Ok(())) => resume_unwind(payload),
+        (Ok(value), Err(payload)) => {
+            drop_value(value);
+            resume_unwind(payload)
+        }
+        (Ok(value), Ok(())) => value,
+    }
+}
+
+/// [`caught`], inside of a task or outside.
+fn caught_anywhere<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
+    match park::current() {
+        Some(me) => caught(me, body),
+        None => catch_unwind(AssertUnwindSafe(body)),
+    }
+}
+
+/// A panic's message, if it has one.
+pub(crate) fn said(payload: &(dyn Any + Send)) -> &str {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        return text;
+    }
+    payload.downcast_ref::<String>().map_or("(no message)", String::as_str)
+}

@@ -1,0 +1,124 @@
+//! Descriptors: the calls that neither std, mio nor socket2 has.
+//!
+//! Layer 0. Imports: nothing of this crate. Never: tasks, reactors.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::fd::BorrowedFd;
+use std::os::fd::FromRawFd;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// Which way bytes flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+/// Blocks this thread until `fd` may be ready, for an OS thread that runs no tasks.
+pub(crate) fn wait_for_fd(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<()> {
+    poll(fd, direction, -1).map(drop)
+}
+
+/// Whether a call on `fd` would not block now.
+pub(crate) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
+    poll(fd, direction, 0)
+}
+
+/// `poll(2)`; a timeout of -1 is none.
+fn poll(fd: BorrowedFd<'_>, direction: Direction, timeout_ms: libc::c_int) -> io::Result<bool> {
+    let events = match direction {
+        Direction::Read => libc::POLLIN,
+        Direction::Write => libc::POLLOUT,
+    };
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+    loop {
+        // SAFETY: `entry` is one valid `pollfd`, borrowed for the call.
+        let ready = unsafe { libc::poll(&raw mut entry, 1, timeout_ms) };
+        if ready >= 0 {
+            return Ok(ready > 0);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Says which limit was met when the system has no descriptor left; the kind stays, and the system's
+/// own error is the source.
+pub(crate) fn name_limit(error: io::Error) -> io::Error {
+    let text = match error.raw_os_error() {
+        Some(libc::EMFILE) => "this process has no descriptor left (RLIMIT_NOFILE, `ulimit -n`)",
+        Some(libc::ENFILE) => "the system has no descriptor left (fs.file-max)",
+        _ => return error,
+    };
+    io::Error::new(error.kind(), Exhausted { text, source: error })
+}
+
+#[derive(Debug)]
+struct Exhausted {
+    text: &'static str,
+    source: io::Error,
+}
+
+impl fmt::Display for Exhausted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.text, self.source)
+    }
+}
+
+impl Error for Exhausted {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// A timer that becomes readable when it fires: `timerfd_create(2)`.
+#[derive(Debug)]
+pub(crate) struct TimerFd(OwnedFd);
+
+impl TimerFd {
+    pub(crate) fn new() -> io::Result<Self> {
+        let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
+        // SAFETY: no pointers are passed.
+        let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel has just made this descriptor for us.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.0
+    }
+
+    /// Fires once, `delay` from now, and forgets what was set before.
+    pub(crate) fn set(&self, delay: Duration) -> io::Result<()> {
+        // A zero would disarm it.
+        let delay = delay.max(Duration::from_nanos(1));
+        let seconds = libc::time_t::try_from(delay.as_secs()).unwrap_or(libc::time_t::MAX);
+        let spec = libc::itimerspec {
+            it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: libc::timespec { tv_sec: seconds, tv_nsec: delay.subsec_nanos().into() },
+        };
+        // SAFETY: `spec` is valid for the call and the old value is not asked for.
+        let result = unsafe {
+            libc::timerfd_settime(self.0.as_raw_fd(), 0, &raw const spec, std::ptr::null_mut())
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+/// Ends the process with a last word on standard error, without allocating or unwinding.
+pub(crate) fn abort_with(parts: &[&str]) -> ! {
+    for part in parts {
+        // SAFETY: the pointer and the length are those of a live string.
+        unsafe { libc::write(2, part.as_ptr().cast(), part.len()) };
+    }
+    std::process::abort()
+}

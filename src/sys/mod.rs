@@ -1,0 +1,37 @@
+//! The machine: what we ask of the operating system, in our words.
+//!
+//! Layer 0. Imports: std, libc. Never: tasks, and therefore never why memory or time is wanted.
+//!
+//! Every platform file defines, with these names:
+//!
+//! * `page_size() -> usize`: bytes, a power of two.
+//! * `reserve(len) -> io::Result<NonNull<u8>>`: `len` bytes of address space, page-aligned, zeroed,
+//!   readable and writable. No memory stands behind a page before its first touch, and none is set
+//!   aside for it. `len` is a positive multiple of the page size, here and below.
+//! * `release(ptr, len)`: gives address space and memory back.
+//! * `guard(ptr, len) -> io::Result<()>`: from here on every access to these whole pages faults,
+//!   until `release`. Costs no mapping. Where the machine has no such thing the error's kind is
+//!   `InvalidInput`, and the pages are as before.
+//! * `protect(ptr, len) -> io::Result<()>`: the same by the oldest means, which works everywhere but
+//!   costs two mappings. The error's kind is `OutOfMemory` when there are no more mappings.
+//! * `max_map_count() -> Option<usize>`: how many mappings a process may have, if that is known.
+//! * `thread_count() -> Option<usize>`: how many threads the process has, if that is known.
+//!
+//! Chosen: free functions on addresses. Rejected: an owning `Mapping` whose `Drop` unmaps (whether a
+//! mapping may go depends on who runs on it, which only the layer above can count).
+
+#[cfg(unix)]
+mod fork;
+#[cfg(unix)]
+mod io;
+#[cfg(unix)]
+mod unix;
+
+#[cfg(unix)]
+pub(crate) use fork::{is_forked_child, watch_forks};
+#[cfg(unix)]
+pub(crate) use io::{Direction, TimerFd, abort_with, is_ready, name_limit, wait_for_fd};
+#[cfg(unix)]
+pub(crate) use unix::{
+    guard, max_map_count, page_size, protect, release, reserve, thread_count,
+};

@@ -1,0 +1,106 @@
+//! Memory on Linux: reserve address space, make pages inaccessible, give both back.
+//!
+//! Layer 0. Imports: std, libc. Never: what the memory is for.
+//!
+//! Chosen: `MADV_GUARD_INSTALL`, which marks page table entries, so that a million guards cost no
+//! mapping. Rejected: `PROT_NONE` alone (each guard splits a mapping: 32,750 of them fit under the
+//! stock `vm.max_map_count`), `MAP_GROWSDOWN` and `MAP_STACK` (the first is unsafe beside a
+//! neighbour, the second does nothing on Linux).
+
+use std::fs;
+use std::io;
+use std::ptr;
+use std::ptr::NonNull;
+
+/// madvise(2) advice since Linux 6.13; the libc crate (0.2.191) does not have it.
+const MADV_GUARD_INSTALL: libc::c_int = 102;
+
+/// The unit of mapping and protection, in bytes.
+pub(crate) fn page_size() -> usize {
+    // SAFETY: sysconf(3) takes no pointer and has no precondition.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(bytes).expect("every Linux knows its page size")
+}
+
+/// Reserves `len` bytes of zeroed address space, readable and writable.
+///
+/// # Errors
+///
+/// What mmap(2) says; `ENOMEM` stands for every limit there is.
+pub(crate) fn reserve(len: usize) -> io::Result<NonNull<u8>> {
+    debug_assert!(len > 0 && len.is_multiple_of(page_size()), "reserve: {len} bytes");
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // Without `MAP_NORESERVE` the kernel's overcommit heuristic refuses the second 32 GiB.
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a new private mapping at a place of the kernel's choice touches nothing that exists.
+    let start = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // Under `transparent_hugepage/enabled = always` one touched page of a stack without a guard yet
+    // became 2 MiB of memory. The answer is not looked at: a kernel built without huge pages says
+    // EINVAL and needs no advice.
+    //
+    // No `MADV_DONTFORK`, though it makes fork(2) of a million stacks 90 times faster: a fork called
+    // by a task (`Command` with `pre_exec` does that) would go on, in the child, on a stack that is
+    // not there.
+    //
+    // SAFETY: the advice concerns only the mapping made above and does not change its contents.
+    unsafe { libc::madvise(start, len, libc::MADV_NOHUGEPAGE) };
+    NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mmap gave the null page"))
+}
+
+/// Unmaps what [`reserve`] gave.
+///
+/// # Safety
+///
+/// * `ptr` and `len` come from one call of `reserve`, and were not released before.
+/// * Nobody uses an address in them any more.
+pub(crate) unsafe fn release(ptr: NonNull<u8>, len: usize) {
+    // SAFETY: the caller owns the whole mapping and has ended its last use.
+    let failed = unsafe { libc::munmap(ptr.as_ptr().cast(), len) };
+    // ENOMEM (cutting a mapping out of a merged one when no more mappings are allowed) leaves the
+    // address space taken, which harms nobody: a destructor has no better answer.
+    debug_assert_eq!(failed, 0, "munmap: {}", io::Error::last_os_error());
+}
+
+/// Makes whole pages inaccessible without a mapping of their own.
+///
+/// # Errors
+///
+/// `InvalidInput` where the kernel cannot: older than Linux 6.13, or the memory is locked.
+///
+/// # Safety
+///
+/// * The pages lie in one mapping from [`reserve`], not yet released.
+/// * Nobody uses an address in them, now or later: their contents are lost.
+pub(crate) unsafe fn guard(ptr: NonNull<u8>, len: usize) -> io::Result<()> {
+    // SAFETY: the caller owns the pages and has no use for their contents.
+    let failed = unsafe { libc::madvise(ptr.as_ptr().cast(), len, MADV_GUARD_INSTALL) };
+    if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes whole pages inaccessible, splitting their mapping in two places.
+///
+/// # Errors
+///
+/// `OutOfMemory` when the process has `max_map_count` mappings already.
+///
+/// # Safety
+///
+/// As for [`guard`].
+pub(crate) unsafe fn protect(ptr: NonNull<u8>, len: usize) -> io::Result<()> {
+    // SAFETY: the caller owns the pages, and nobody reads or writes them again.
+    let failed = unsafe { libc::mprotect(ptr.as_ptr().cast(), len, libc::PROT_NONE) };
+    if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The limit on mappings of one process, if /proc tells it.
+pub(crate) fn max_map_count() -> Option<usize> {
+    fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
+}
+
+/// The number of this process's threads, from `/proc/self/task`.
+pub(crate) fn thread_count() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+}

@@ -1,0 +1,166 @@
+//! Cancel tree: which tasks a cancellation reaches.
+//!
+//! Layer 3. Imports: list, task. Never: deadlines, pools, and who may catch.
+//!
+//! Chosen: whether a node is cancelled is stored in every node below the cancelled one, so that a
+//! checkpoint reads one flag and a cancellation walks the subtree once. Rejected: a walk to the root
+//! at each checkpoint (nesting to 10,000 levels is legal); recursion (so is a small stack).
+//!
+//! A node lies in its owner's record or on its owner's stack, and everything below it belongs to
+//! frames and tasks that end before it (I3). One thread touches a tree: its worker's.
+
+use super::Core;
+use crate::list::List;
+use crate::list::Node;
+use std::cell::Cell;
+use std::ptr;
+
+/// Names a cancelled scope in an unwind; never used again, unlike an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CancelId(pub(crate) u64);
+
+/// Whether cancellations from above reach what lies below a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shield {
+    /// They do not.
+    Up,
+    /// They do.
+    Down,
+}
+
+/// A stretch of one task's code, or a whole task, that is stopped as one.
+#[derive(Debug)]
+pub(crate) struct CancelNode {
+    id: CancelId,
+    shield: Shield,
+    /// The task whose code this is.
+    owner: Cell<*const Core>,
+    parent: Cell<*const CancelNode>,
+    children: List<Cell<*const CancelNode>>,
+    siblings: Node<Cell<*const CancelNode>>,
+    /// This very node was cancelled.
+    cancelled: Cell<bool>,
+    /// This node, or one above it that no shield hides.
+    effective: Cell<bool>,
+}
+
+impl CancelNode {
+    pub(crate) fn new(id: CancelId, shield: Shield) -> Self {
+        Self {
+            id,
+            shield,
+            owner: Cell::new(ptr::null()),
+            parent: Cell::new(ptr::null()),
+            children: List::new(),
+            siblings: Node::new(Cell::new(ptr::null())),
+            cancelled: Cell::new(false),
+            effective: Cell::new(false),
+        }
+    }
+
+    pub(crate) fn id(&self) -> CancelId {
+        self.id
+    }
+
+    /// Whether this very node was cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.get()
+    }
+
+    /// Whether code below this node must stop.
+    pub(crate) fn is_effective(&self) -> bool {
+        self.effective.get()
+    }
+
+    pub(crate) fn parent(&self) -> Option<&CancelNode> {
+        // SAFETY: `attach`'s caller keeps the parent alive and in place until `detach`.
+        unsafe { self.parent.get().as_ref() }
+    }
+
+    /// Hangs this node below `parent`, or makes it a root.
+    ///
+    /// # Safety
+    ///
+    /// Until `detach`, this node, `parent` and `owner` stay alive and where they are.
+    pub(crate) unsafe fn attach(&self, parent: Option<&CancelNode>, owner: *const Core) {
+        self.owner.set(owner);
+        self.siblings.value().set(self);
+        let Some(parent) = parent else { return };
+        self.parent.set(parent);
+        self.effective.set(self.shield == Shield::Down && parent.is_effective());
+        // SAFETY: the caller keeps this node, and with it its link, in place until `detach`.
+        unsafe { parent.children.push_back(&self.siblings) };
+    }
+
+    /// Takes this node out of its tree. It has no children any more.
+    pub(crate) fn detach(&self) {
+        debug_assert!(self.children.is_empty(), "a cancel scope ended before what it contains");
+        if let Some(parent) = self.parent() {
+            parent.children.remove(&self.siblings);
+        }
+        self.parent.set(ptr::null());
+    }
+
+    /// The outermost cancelled node that this one can see: the one that catches.
+    pub(crate) fn outermost_cancelled(&self) -> Option<CancelId> {
+        let (mut at, mut found) = (Some(self), None);
+        while let Some(node) = at {
+            if node.is_cancelled() {
+                found = Some(node.id);
+            }
+            at = if node.shield == Shield::Up { None } else { node.parent() };
+        }
+        found
+    }
+
+    /// Cancels this node and tells `reached` every task whose innermost node has become cancelled
+    /// by that. `reached` must not change the tree.
+    pub(crate) fn cancel(&self, mut reached: impl FnMut(&Core)) {
+        self.cancelled.set(true);
+        if self.effective.get() {
+            return;
+        }
+        let mut at = self;
+        loop {
+            at.effective.set(true);
+            // SAFETY: `attach`'s caller keeps the owner alive as long as the node is in the tree.
+            let owner = unsafe { at.owner.get().as_ref() };
+            if let Some(owner) = owner.filter(|owner| ptr::eq(owner.innermost(), at)) {
+                reached(owner);
+            }
+            match at.next_reached(self) {
+                Some(next) => at = next,
+                None => return,
+            }
+        }
+    }
+
+    /// The next node of a walk in depth below `root` that the cancellation newly reaches.
+    fn next_reached(&self, root: &CancelNode) -> Option<&CancelNode> {
+        if let Some(child) = self.children.front().and_then(first_reached) {
+            return Some(child);
+        }
+        let mut at = self;
+        while !ptr::eq(at, root) {
+            if let Some(sibling) = at.siblings.next().and_then(first_reached) {
+                return Some(sibling);
+            }
+            at = at.parent()?;
+        }
+        None
+    }
+}
+
+/// The first of `link` and those behind it that neither is shielded nor was reached before.
+fn first_reached(link: &Node<Cell<*const CancelNode>>) -> Option<&CancelNode> {
+    let mut at = Some(link);
+    while let Some(link) = at {
+        // SAFETY: a linked node is alive and in place (`attach`), and its value is its own address.
+        let node = unsafe { &*link.value().get() };
+        if node.shield == Shield::Down && !node.is_effective() {
+            return Some(node);
+        }
+        at = link.next();
+    }
+    None
+}

@@ -1,0 +1,288 @@
+//! Task: a coroutine with an identity.
+//!
+//! Layer 3. Imports: coroutine, stack, list, primitive. Never: workers, reactors, pools.
+//!
+//! One allocation holds everything about a task: this record, and behind it the closure and the
+//! outcome, whose types only the spawner knows. All owners of the record live on one thread, so their
+//! count is a plain number. What may borrow (closure, outcome) never waits for the last owner.
+
+pub(crate) mod cancel;
+mod current;
+pub(crate) mod inbox;
+pub(crate) mod local;
+#[cfg(all(test, loom))]
+mod loom_tests;
+pub(crate) mod phase;
+pub(crate) mod waiters;
+
+use crate::coroutine::Coroutine;
+use crate::coroutine::Suspender;
+use crate::hooks::WaitReason;
+use crate::list::Node;
+use crate::stack::Class;
+use cancel::CancelNode;
+pub use current::current;
+pub use current::no_switch;
+pub use current::no_unwind;
+use inbox::Letter;
+use inbox::Message;
+use phase::Phase;
+use std::cell::Cell;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::panic::Location;
+use std::ptr;
+use std::ptr::NonNull;
+use waiters::Waiters;
+
+/// A task's number, unique in its process for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId(pub(crate) u64);
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// What a task is called.
+#[derive(Clone, Debug)]
+pub(crate) enum Name {
+    /// Where it was spawned.
+    Place(&'static Location<'static>),
+    /// What its spawner chose.
+    Chosen(Box<str>),
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Place(place) => write!(f, "{}:{}", place.file(), place.line()),
+            Self::Chosen(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Who may end a wait before what it waits for has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Abort {
+    /// A cancellation, which is then raised. Under `no_unwind` nobody: there is nothing to say so with.
+    Now,
+    /// A cancellation, which is raised, or under `no_unwind` reported by the caller as an error.
+    Report,
+    /// Nobody: what it waits for will happen.
+    Never,
+}
+
+/// What the creator of a record knows about the closure and the outcome behind it.
+#[derive(Debug)]
+pub(crate) struct Vtable {
+    /// Runs the task from its first step to its end, on its own stack. Does not unwind (I4).
+    pub(crate) root: unsafe fn(*const Core),
+    /// Frees the record.
+    pub(crate) free: unsafe fn(*const Core),
+}
+
+/// What every task has, whatever its types. The rest of the record lies behind it.
+pub(crate) struct Core {
+    pub(crate) phase: Phase,
+    /// The link of the run queue (I7).
+    pub(crate) next: Cell<*const Core>,
+    /// `None` before the first step and after the last. Only the scheduler touches it.
+    pub(crate) coroutine: UnsafeCell<Option<Coroutine>>,
+    /// On the task's own stack, from the first step on.
+    pub(crate) suspender: Cell<*const Suspender>,
+    innermost: Cell<*const CancelNode>,
+    pub(crate) base: CancelNode,
+    vtable: &'static Vtable,
+    /// The whole allocation that this record is the beginning of.
+    pub(crate) record: Cell<*const Core>,
+
+    pub(crate) reason: Cell<WaitReason>,
+    pub(crate) abort: Cell<Abort>,
+    /// Nothing may unwind out of this task while this is not 0.
+    pub(crate) no_unwind: Cell<u32>,
+    /// This task may not give up the CPU while this is not 0.
+    pub(crate) no_switch: Cell<u32>,
+    /// A panic or a cancellation was seen passing through this task's frames.
+    pub(crate) unwinding: Cell<bool>,
+    /// Parked while it could not be told whether it was unwinding: it is not raised in.
+    pub(crate) in_doubt: Cell<bool>,
+    /// Cancellations raised since this task was last free of them.
+    pub(crate) raises: Cell<u32>,
+    pub(crate) finished: Cell<bool>,
+    /// The handle is gone: nobody will ask for the outcome.
+    pub(crate) detached: Cell<bool>,
+    /// One for the scheduler until the task has ended, one for its handle, one for each `TaskRef`.
+    refs: Cell<u32>,
+
+    pub(crate) joiners: Waiters,
+    /// Where a wake-up from another thread is left.
+    pub(crate) letter: UnsafeCell<Letter>,
+    /// The link of the list of all tasks of a worker.
+    pub(crate) all: Node<Cell<*const Core>>,
+    /// When the task parked, by the worker's coarse clock.
+    pub(crate) since: Cell<u64>,
+    pub(crate) stack: Class,
+    pub(crate) id: TaskId,
+    pub(crate) name: Name,
+}
+
+impl Core {
+    pub(crate) fn new(
+        id: TaskId,
+        name: Name,
+        stack: Class,
+        base: CancelNode,
+        vtable: &'static Vtable,
+    ) -> Self {
+        Self {
+            phase: Phase::new(),
+            next: Cell::new(ptr::null()),
+            coroutine: UnsafeCell::new(None),
+            suspender: Cell::new(ptr::null()),
+            innermost: Cell::new(ptr::null()),
+            base,
+            vtable,
+            record: Cell::new(ptr::null()),
+            reason: Cell::new(WaitReason::Runnable),
+            abort: Cell::new(Abort::Never),
+            no_unwind: Cell::new(0),
+            no_switch: Cell::new(0),
+            unwinding: Cell::new(false),
+            in_doubt: Cell::new(false),
+            raises: Cell::new(0),
+            finished: Cell::new(false),
+            detached: Cell::new(false),
+            refs: Cell::new(2),
+            joiners: Waiters::new(),
+            letter: UnsafeCell::new(Letter::new(Message::Wake(ptr::null()))),
+            all: Node::new(Cell::new(ptr::null())),
+            since: Cell::new(0),
+            stack,
+            id,
+            name,
+        }
+    }
+
+    /// The innermost scope that the task's code is in.
+    #[inline]
+    pub(crate) fn innermost(&self) -> &CancelNode {
+        // SAFETY: null only before `set_innermost`, which precedes every use; a scope resets it
+        // before it ends, and the base node lies in this record.
+        unsafe { &*self.innermost.get() }
+    }
+
+    #[inline]
+    pub(crate) fn set_innermost(&self, node: *const CancelNode) {
+        self.innermost.set(node);
+    }
+
+    /// Whether a cancellation waits for this task's next checkpoint.
+    #[inline]
+    pub(crate) fn cancel_pending(&self) -> bool {
+        self.innermost().is_effective()
+    }
+
+    /// Whether a cancellation may end the wait that the task is in.
+    pub(crate) fn may_be_cancelled(&self) -> bool {
+        match self.abort.get() {
+            Abort::Now => self.no_unwind.get() == 0 && !self.in_doubt.get(),
+            Abort::Report => !self.in_doubt.get(),
+            Abort::Never => false,
+        }
+    }
+
+    /// Adds an owner.
+    pub(crate) fn retain(&self) {
+        self.refs.set(self.refs.get() + 1);
+    }
+
+    /// Takes an owner away.
+    ///
+    /// # Safety
+    ///
+    /// The caller is one of the owners and does not touch the record again.
+    #[inline]
+    pub(crate) unsafe fn release(core: *const Core) {
+        // SAFETY: the caller is an owner, so the record is alive.
+        let this = unsafe { &*core };
+        let left = this.refs.get() - 1;
+        this.refs.set(left);
+        if left == 0 {
+            // SAFETY: that was the last owner; the vtable was made for this very record.
+            unsafe { (this.vtable.free)(this.record.get()) };
+        }
+    }
+
+    /// Runs the task from its first step to its last.
+    ///
+    /// # Safety
+    ///
+    /// Called once, on the task's own stack.
+    #[inline]
+    pub(crate) unsafe fn run(&self) {
+        // SAFETY: the vtable was made for this very record, and the rest is passed on to the caller.
+        unsafe { (self.vtable.root)(self.record.get()) };
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A task's identity, and the right to cancel it; no hold on what it computes.
+///
+/// It stays on the task's thread and may outlive the task.
+pub struct TaskRef {
+    core: NonNull<Core>,
+}
+
+impl TaskRef {
+    pub(crate) fn new(core: &Core) -> Self {
+        core.retain();
+        Self { core: NonNull::from(core) }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        // SAFETY: this reference is one of the record's owners.
+        unsafe { self.core.as_ref() }
+    }
+
+    /// The task's number, unique in this process.
+    pub fn id(&self) -> TaskId {
+        self.core().id
+    }
+
+    /// The name that its spawner chose, or else where it was spawned.
+    pub fn name(&self) -> String {
+        self.core().name.to_string()
+    }
+}
+
+impl Clone for TaskRef {
+    fn clone(&self) -> Self {
+        Self::new(self.core())
+    }
+}
+
+impl Drop for TaskRef {
+    fn drop(&mut self) {
+        // SAFETY: `new` made this reference an owner; it is gone after this.
+        unsafe { Core::release(self.core.as_ptr()) };
+    }
+}
+
+impl fmt::Debug for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskRef").field("id", &self.id()).field("name", &self.name()).finish()
+    }
+}
+
+impl fmt::Display for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}' ({})", self.core().name, self.id())
+    }
+}

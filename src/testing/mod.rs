@@ -1,0 +1,81 @@
+//! Testing: tests that own the clock.
+//!
+//! Layer 9. Imports: runtime, park, clock. Never: what is tested.
+
+use crate::clock::Clock;
+use crate::hooks::WaitReason;
+use crate::park;
+use crate::runtime::Builder;
+use crate::task::Abort;
+use crate::wait_queue;
+
+/// Runs `main` like [`run`](crate::run), on a clock that stands still while anything can run, and
+/// jumps to the next deadline when every task waits.
+///
+/// Sleeps and timeouts of hours take no real time, and a test of them neither waits nor flickers.
+/// Sockets work as long as both ends are in the test and nobody has to wait for the world outside.
+///
+/// # Panics
+///
+/// As for [`run`](crate::run). With a report of who waits for what, if every task waits and one of
+/// them waits for I/O, or no deadline is left to jump to: something outside of the test would have to
+/// happen, and the clock cannot know when.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// giambio::testing::run_virtual(|| {
+///     let slow = || giambio::sleep(Duration::from_secs(3600));
+///     assert!(giambio::with_timeout(Duration::from_secs(60), |_| slow()).is_err());
+/// });
+/// ```
+#[track_caller]
+pub fn run_virtual<T>(main: impl FnOnce() -> T) -> T {
+    match Builder::new().clock(Clock::owned_by_the_test()).build() {
+        Ok(mut runtime) => runtime.run(main),
+        Err(error) => panic!("giambio cannot start: {error}"),
+    }
+}
+
+/// Returns when every other task is parked.
+///
+/// I/O that the kernel has completed already counts as something to do first; time is not moved. If
+/// several tasks call this, the first to have called goes on first.
+///
+/// # Cancellation
+///
+/// A checkpoint on every call.
+///
+/// # Panics
+///
+/// Outside of `run`.
+///
+/// # Examples
+///
+/// ```
+/// use std::cell::Cell;
+///
+/// giambio::testing::run_virtual(|| {
+///     let steps = Cell::new(0);
+///     giambio::cancellable(|pool| {
+///         pool.spawn(|| {
+///             for _ in 0..3 {
+///                 steps.set(steps.get() + 1);
+///                 giambio::yield_now();
+///             }
+///             giambio::sleep_forever()
+///         });
+///         giambio::testing::settle();
+///         assert_eq!(steps.get(), 3);
+///         pool.cancel();
+///     });
+/// });
+/// ```
+#[track_caller]
+pub fn settle() {
+    let me = park::current_for("`giambio::testing::settle`");
+    me.checkpoint();
+    wait_queue::wait(me, &me.worker().settlers, None, WaitReason::Settle, Abort::Now);
+}
