@@ -32,6 +32,7 @@ mod sys;
 mod stack;
 
 // Layer 2: one switch in, one switch out.
+#[expect(unsafe_code, reason = "lends a slot to corosensei")]
 mod coroutine;
 
 // Layer 3: a coroutine with an identity.

@@ -21,10 +21,12 @@ use crate::task::local::LOCAL;
 use crate::task::local::Place;
 use crate::task::phase::Session;
 use crate::task::phase::Winner;
+use std::alloc::Layout;
 use std::ptr;
 use std::ptr::NonNull;
 
 pub(crate) use crate::scheduler::Worker;
+use crate::scheduler::records::Records;
 pub(crate) use crate::scheduler::reactor::Left;
 pub(crate) use crate::scheduler::reactor::Remote;
 pub(crate) use crate::scheduler::reactor::SourceKey;
@@ -115,6 +117,21 @@ pub(crate) fn worker_here<R>(look: impl FnOnce(&Worker) -> R) -> Option<R> {
     let worker = LOCAL.with(|local| local.worker.get()).cast::<Worker>();
     // SAFETY: only a worker sets the word, and it unsets it before it ends, on this thread.
     unsafe { worker.as_ref() }.map(look)
+}
+
+/// Frees a task's record, on whatever thread state this is.
+///
+/// # Safety
+///
+/// `record` was allocated by some worker's `Records` for `layout`, and is not used again.
+#[inline]
+pub(crate) unsafe fn free_record(record: *mut u8, layout: Layout) {
+    // SAFETY: passed on to the caller.
+    let kept = worker_here(|worker| unsafe { worker.records.give_back(record, layout) });
+    if kept.is_none() {
+        // SAFETY: passed on to the caller.
+        unsafe { Records::free(record, layout) };
+    }
 }
 
 impl Running {

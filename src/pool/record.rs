@@ -15,11 +15,11 @@ use crate::park::Running;
 use crate::scope;
 use crate::task::Core;
 use crate::task::Name;
-use crate::task::TaskId;
 use crate::task::Vtable;
 use crate::task::cancel::CancelNode;
 use crate::task::cancel::Shield;
 use crate::task::local;
+use std::alloc::Layout;
 use std::any::Any;
 use std::cell::Cell;
 use std::cell::UnsafeCell;
@@ -29,8 +29,6 @@ use std::mem::ManuallyDrop;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 
 /// How a task ended, as its handle sees it.
 #[derive(Debug)]
@@ -111,11 +109,11 @@ pub(crate) unsafe fn admit<F, T>(
 where
     F: FnOnce() -> Option<T>,
 {
-    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
     worker.reserve_stack(plan.stack)?;
-    let id = TaskId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
+    let id = worker.new_task_id();
     let base = CancelNode::new(worker.new_cancel_id(), Shield::Down);
-    let record = Box::into_raw(Box::new(Record::<F, T> {
+    let record: *mut Record<F, T> = worker.records.allocate(Layout::new::<Record<F, T>>()).cast();
+    let fresh = Record::<F, T> {
         joined: Joined {
             core: Core::new(id, plan.name, plan.stack, base, Record::<F, T>::VTABLE),
             outcome: UnsafeCell::new(ManuallyDrop::new(Outcome::Pending)),
@@ -123,8 +121,10 @@ where
         group,
         panic_goes: plan.panic_goes,
         body: Cell::new(Some(body)),
-    }));
-    // SAFETY: the box was just turned into this pointer.
+    };
+    // SAFETY: allocated above for this very type.
+    unsafe { record.write(fresh) };
+    // SAFETY: written above, and nobody else knows of it.
     let core = unsafe { &(*record).joined.core };
     core.record.set(record.cast());
     core.set_innermost(&core.base);
@@ -137,7 +137,7 @@ where
     }
     // SAFETY: the worker's share of the record is released by the worker itself.
     unsafe { worker.admit(core) };
-    // SAFETY: a box is never null.
+    // SAFETY: an allocation is never null.
     Ok(unsafe { NonNull::new_unchecked(record.cast()) })
 }
 
@@ -160,8 +160,11 @@ where
     ///
     /// `core` points to a whole `Record<F, T>` made by `admit` that nobody else refers to.
     unsafe fn free(core: *const Core) {
+        let record = core.cast_mut().cast::<Self>();
         // SAFETY: the caller's promise.
-        drop(unsafe { Box::from_raw(core.cast_mut().cast::<Self>()) });
+        unsafe { record.drop_in_place() };
+        // SAFETY: allocated by `admit` for this very type, and dropped above.
+        unsafe { park::free_record(record.cast(), Layout::new::<Self>()) };
     }
 
     /// A task's whole life. Nothing unwinds out of this (I4): whatever could is caught, and a panic

@@ -23,7 +23,10 @@ impl Worker {
     /// Looks at everything that could make a task ready, without waiting.
     #[cold]
     pub(super) fn look_around(&self) {
-        self.poll(Some(Duration::ZERO));
+        // Without descriptors there is nothing to hear of, and other threads ring the inbox.
+        if self.reactor.has_sources() {
+            self.poll(Some(Duration::ZERO));
+        }
         if !self.inbox.is_empty() {
             self.read_inbox();
         }
@@ -170,15 +173,13 @@ impl Worker {
     fn describe(&self, why: &str) -> String {
         let mut text = String::from(why);
         let now = self.clock.now();
-        let mut at = self.all.front();
-        while let Some(node) = at {
-            // SAFETY: linked from `admit` to `bury`, hence alive.
-            let core = unsafe { &*node.value().get() };
+        // SAFETY: set by `run` to a node of the main task, which has not ended.
+        let root = unsafe { &*self.root.get() };
+        root.for_each_task(|core| {
             let since = Duration::from_nanos(now.saturating_sub(core.since.get()));
             let _ = write!(text, "\n  task '{}' ({}) {}", core.name, core.id, core.reason.get());
             let _ = write!(text, ", for {since:?}");
-            at = node.next();
-        }
+        });
         text
     }
 }

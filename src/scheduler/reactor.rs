@@ -176,6 +176,11 @@ impl Reactor {
         &self.remote
     }
 
+    /// Whether any descriptor is registered.
+    pub(crate) fn has_sources(&self) -> bool {
+        !self.sources.borrow().is_empty()
+    }
+
     /// Registers a descriptor. The kernel reports at once what is ready already, so a call that
     /// would have blocked before the registration loses no readiness.
     pub(crate) fn register(&self, fd: BorrowedFd<'_>) -> io::Result<SourceKey> {

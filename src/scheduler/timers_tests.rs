@@ -127,7 +127,7 @@ impl Trial<'_> {
 
     fn compare(&self) {
         assert_eq!(self.scene.timers.next(), self.model.first().map(|timer| timer.0));
-        assert_eq!(self.scene.timers.len(), self.model.len());
+        assert_eq!(self.scene.timers.heap.len(), self.model.len());
         assert_eq!(self.scene.timers.is_empty(), self.model.is_empty());
     }
 
@@ -230,7 +230,7 @@ fn removing_what_is_not_set_does_nothing() {
     assert_eq!(scene.fire(10), [0]);
     scene.timers.remove(&nodes[0]); // has fired
     scene.timers.remove(&nodes[2]); // was never set
-    assert_eq!(scene.timers.len(), 1);
+    assert_eq!(scene.timers.heap.len(), 1);
     scene.timers.remove(&nodes[1]);
     scene.timers.remove(&nodes[1]); // was removed
     assert!(scene.timers.is_empty());
@@ -296,7 +296,7 @@ fn an_empty_heap_has_nothing_due() {
     let mut timers = Timers::<u32>::new();
     assert_eq!(timers.next(), None);
     assert_eq!(timers.pop_due(u64::MAX), None);
-    assert_eq!(timers.len(), 0);
+    assert_eq!(timers.heap.len(), 0);
     assert!(timers.is_empty());
     assert!(!timers.wants_precision());
     timers.remove(&TimerNode::new(7));

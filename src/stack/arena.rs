@@ -174,7 +174,7 @@ impl Arena {
         let stride = stride(self.class);
         self.chunks.iter().any(|chunk| {
             let start = chunk.start.addr().get();
-            (start..start + chunk.slots * stride).contains(&limit_of(slot).get())
+            (start..start + chunk.slots * stride).contains(&limit_of(slot.base, slot.class).get())
         })
     }
 
@@ -207,11 +207,11 @@ fn guard_len(class: Class) -> usize {
     if class.usable_len() < WIDE_GUARD_FROM { page } else { GUARD_LEN.next_multiple_of(page) }
 }
 
-/// Where the guard of `slot` begins.
-pub(super) fn limit_of(slot: &Slot) -> NonZeroUsize {
+/// Where the guard of the slot of this base begins.
+pub(super) fn limit_of(base: NonNull<u8>, class: Class) -> NonZeroUsize {
     // The colour is what its top lacks to a whole page.
-    let top = slot.base.addr().get().next_multiple_of(sys::page_size());
-    NonZeroUsize::new(top - stride(slot.class)).expect("mappings begin above zero")
+    let top = base.addr().get().next_multiple_of(sys::page_size());
+    NonZeroUsize::new(top - stride(class)).expect("mappings begin above zero")
 }
 
 /// How many slots to ask for when the last chunk, of `last` slots, is used up.

@@ -75,17 +75,29 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Bytes between guard and base that the task may count on.
-    pub(crate) fn usable_len(&self) -> usize {
-        self.class.usable_len()
+    /// What a coroutine needs of this slot.
+    ///
+    /// # Safety
+    ///
+    /// The slot is not given back while the coroutine has not ended, and lent to one at a time.
+    #[inline]
+    pub(crate) unsafe fn lend(&self) -> Lent {
+        Lent { base: self.base, class: self.class }
     }
+}
+
+/// A slot's bounds, for the coroutine that runs on it.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    base: NonNull<u8>,
+    class: Class,
 }
 
 // SAFETY: I6: `Arena::carve` makes the only slots there are. It has made at least a page from `limit`
 // upwards inaccessible, and leaves at least 32 KiB between that guard and `base`, which it aligns to
-// 128 bytes. The memory is this slot's alone (a slot is not `Clone`), and stays mapped until the slot
+// 128 bytes. The memory is this coroutine's alone (`Slot::lend`), and stays mapped until the slot
 // lies in its cache again: `Cache::drop` counts.
-unsafe impl Stack for Slot {
+unsafe impl Stack for Lent {
     #[inline]
     fn base(&self) -> StackPointer {
         // Exposed, since corosensei makes its pointers from bare addresses.
@@ -94,7 +106,7 @@ unsafe impl Stack for Slot {
 
     #[inline]
     fn limit(&self) -> StackPointer {
-        arena::limit_of(self)
+        arena::limit_of(self.base, self.class)
     }
 }
 

@@ -9,6 +9,7 @@ use std::io::PipeReader;
 use std::io::PipeWriter;
 use std::io::Read;
 use std::iter;
+use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd;
 use std::panic;
 use std::ptr;
@@ -16,7 +17,6 @@ use std::ptr;
 use corosensei::Coroutine;
 use corosensei::CoroutineResult;
 use corosensei::Yielder;
-use corosensei::stack::Stack;
 
 use super::Class;
 use super::MAX_USABLE_LEN;
@@ -33,6 +33,20 @@ const MIB: usize = 1 << 20;
 #[track_caller]
 fn class(usable: usize) -> Class {
     Class::for_usable(usable).expect("a size in bounds")
+}
+
+impl Slot {
+    fn base(&self) -> NonZeroUsize {
+        self.base.addr()
+    }
+
+    fn limit(&self) -> NonZeroUsize {
+        arena::limit_of(self.base, self.class)
+    }
+
+    fn usable_len(&self) -> usize {
+        self.class.usable_len()
+    }
 }
 
 #[track_caller]
@@ -140,12 +154,15 @@ fn mappings_between(low: &Slot, high: &Slot) -> usize {
 fn smoke() {
     let mut stacks = Stacks::new();
     let slot = taken(&mut stacks, class(64 * KIB));
-    let mut coroutine = Coroutine::with_stack(slot, |yielder: &Yielder<u32, u32>, first| {
+    // SAFETY: the slot is given back below, after the coroutine has ended.
+    let lent = unsafe { slot.lend() };
+    let mut coroutine = Coroutine::with_stack(lent, |yielder: &Yielder<u32, u32>, first| {
         yielder.suspend(first + 1)
     });
     assert!(matches!(coroutine.resume(1), CoroutineResult::Yield(2)));
     assert!(matches!(coroutine.resume(3), CoroutineResult::Return(3)));
-    stacks.give_back(coroutine.into_stack());
+    assert!(coroutine.done());
+    stacks.give_back(slot);
 }
 
 #[test]

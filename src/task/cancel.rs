@@ -128,21 +128,33 @@ impl CancelNode {
             if let Some(owner) = owner.filter(|owner| ptr::eq(owner.innermost(), at)) {
                 reached(owner);
             }
-            match at.next_reached(self) {
+            match at.next_below(self, reachable) {
                 Some(next) => at = next,
                 None => return,
             }
         }
     }
 
-    /// The next node of a walk in depth below `root` that the cancellation newly reaches.
-    fn next_reached(&self, root: &CancelNode) -> Option<&CancelNode> {
-        if let Some(child) = self.children.front().and_then(first_reached) {
+    /// Shows `visit` every task that has its base at or below this node.
+    pub(crate) fn for_each_task(&self, mut visit: impl FnMut(&Core)) {
+        let mut at = Some(self);
+        while let Some(node) = at {
+            // SAFETY: as in `cancel`.
+            let owner = unsafe { node.owner.get().as_ref() };
+            owner.filter(|owner| ptr::eq(&raw const owner.base, node)).into_iter().for_each(&mut visit);
+            at = node.next_below(self, |_| true);
+        }
+    }
+
+    /// The next node of a walk in depth below `root`, leaving out those that `enter` refuses, and
+    /// what is below them.
+    fn next_below(&self, root: &CancelNode, enter: fn(&CancelNode) -> bool) -> Option<&CancelNode> {
+        if let Some(child) = self.children.front().and_then(|link| first(link, enter)) {
             return Some(child);
         }
         let mut at = self;
         while !ptr::eq(at, root) {
-            if let Some(sibling) = at.siblings.next().and_then(first_reached) {
+            if let Some(sibling) = at.siblings.next().and_then(|link| first(link, enter)) {
                 return Some(sibling);
             }
             at = at.parent()?;
@@ -151,13 +163,21 @@ impl CancelNode {
     }
 }
 
-/// The first of `link` and those behind it that neither is shielded nor was reached before.
-fn first_reached(link: &Node<Cell<*const CancelNode>>) -> Option<&CancelNode> {
+/// A cancellation goes on to nodes that neither are shielded nor were reached before.
+fn reachable(node: &CancelNode) -> bool {
+    node.shield == Shield::Down && !node.is_effective()
+}
+
+/// The first of `link` and those behind it that `enter` accepts.
+fn first(
+    link: &Node<Cell<*const CancelNode>>,
+    enter: fn(&CancelNode) -> bool,
+) -> Option<&CancelNode> {
     let mut at = Some(link);
     while let Some(link) = at {
         // SAFETY: a linked node is alive and in place (`attach`), and its value is its own address.
         let node = unsafe { &*link.value().get() };
-        if node.shield == Shield::Down && !node.is_effective() {
+        if enter(node) {
             return Some(node);
         }
         at = link.next();

@@ -18,7 +18,6 @@ pub(crate) mod waiters;
 use crate::coroutine::Coroutine;
 use crate::coroutine::Suspender;
 use crate::hooks::WaitReason;
-use crate::list::Node;
 use crate::stack::Class;
 use cancel::CancelNode;
 pub use current::current;
@@ -119,8 +118,6 @@ pub(crate) struct Core {
     pub(crate) joiners: Waiters,
     /// Where a wake-up from another thread is left.
     pub(crate) letter: UnsafeCell<Letter>,
-    /// The link of the list of all tasks of a worker.
-    pub(crate) all: Node<Cell<*const Core>>,
     /// When the task parked, by the worker's coarse clock.
     pub(crate) since: Cell<u64>,
     pub(crate) stack: Class,
@@ -157,7 +154,6 @@ impl Core {
             refs: Cell::new(2),
             joiners: Waiters::new(),
             letter: UnsafeCell::new(Letter::new(Message::Wake(ptr::null()))),
-            all: Node::new(Cell::new(ptr::null())),
             since: Cell::new(0),
             stack,
             id,

@@ -2,20 +2,35 @@
 
 mod clock;
 mod debugger;
+mod join;
 mod leaks;
 mod lowlevel;
+mod originals;
 mod panic;
 mod pool;
 mod process;
 mod run;
 mod scope;
+mod shield;
 mod stress;
 mod task;
+mod task_builder;
 mod tcp;
 mod threads;
+mod timeout;
+mod try_pool;
 mod unwind;
 
+use giambio::Pool;
+use giambio::Task;
+use giambio::TaskBuilder;
 use std::cell::RefCell;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+use std::sync::Once;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Milliseconds.
@@ -65,4 +80,79 @@ impl Drop for CountedDrop {
     fn drop(&mut self) {
         self.0.0.set(self.0.count() + 1);
     }
+}
+
+/// Starts a task with a name of its own.
+pub(crate) fn named<'scope, T: 'scope>(
+    pool: &'scope Pool<'scope, '_>,
+    name: &str,
+    f: impl FnOnce() -> T + 'scope,
+) -> Task<'scope, T> {
+    TaskBuilder::new().name(name.into()).spawn(pool, f)
+}
+
+/// Panics without the message that the panic hook would print.
+pub(crate) fn fail(text: &'static str) -> ! {
+    resume_unwind(Box::new(text))
+}
+
+/// The text of the panic in which `f` ends.
+#[track_caller]
+pub(crate) fn panic_of<T>(f: impl FnOnce() -> T) -> String {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else { panic!("nothing panicked") };
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => match payload.downcast::<&str>() {
+            Ok(text) => (*text).into(),
+            Err(_) => panic!("a payload that is no text"),
+        },
+    }
+}
+
+/// Whether a cancellation is raised in `f`; it is swallowed.
+pub(crate) fn raised<T>(f: impl FnOnce() -> T) -> bool {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(_) => false,
+        Err(payload) if payload.is::<&str>() || payload.is::<String>() => resume_unwind(payload),
+        Err(_) => true,
+    }
+}
+
+/// How long `f` takes by the runtime's clock.
+pub(crate) fn elapsed(f: impl FnOnce()) -> Duration {
+    let start = giambio::clock();
+    f();
+    giambio::clock() - start
+}
+
+/// The lines that were logged, by every test of the process, and contain `part`.
+///
+/// The first call, before anything is logged, switches the log on. Tests find their own lines by the
+/// names of their tasks.
+pub(crate) fn logged(part: &str) -> Vec<String> {
+    static SWITCHED_ON: Once = Once::new();
+    SWITCHED_ON.call_once(|| {
+        log::set_logger(&Lines).expect("the tests have one logger");
+        log::set_max_level(log::LevelFilter::Trace);
+    });
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    lines.iter().filter(|line| line.contains(part)).cloned().collect()
+}
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Keeps what is logged, as `LEVEL: message`.
+struct Lines;
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = format!("{}: {}", record.level(), record.args());
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+
+    fn flush(&self) {}
 }

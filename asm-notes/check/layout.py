@@ -1,0 +1,28 @@
+"""Draws the stack of the task that stops at a breakpoint, frame by frame.
+
+gdb -q -batch -ex 'break after_the_switch' -ex run -x asm-notes/check/layout.py PROGRAM
+"""
+
+import gdb
+
+frame = gdb.newest_frame()
+rows = []
+while frame is not None:
+    name = frame.name() or ""
+    if frame.type() != gdb.INLINE_FRAME:
+        rows.append((int(frame.read_register("rsp")), name))
+    if "stack_init_trampoline" in name or frame.type() == gdb.SIGTRAMP_FRAME:
+        parent_link = int(frame.read_register("rbp"))
+        break
+    frame = frame.older()
+
+# A frame reaches from its stack pointer up to that of its caller.
+base = parent_link + 16
+print("%8s %6s  %s" % ("to base", "bytes", "frame"))
+print("%8d %6d  %s" % (16, 16, "initial function, parent link (the Yielder)"))
+for (low, name), high in reversed(list(zip(rows, [row[0] for row in rows[1:]] + [parent_link]))):
+    print("%8d %6d  %s" % (base - low, high - low, name[:100]))
+print("base at page offset %d; the parent link holds %#x" % (
+    base % 4096,
+    int(gdb.parse_and_eval("*(unsigned long *)%d" % parent_link)),
+))
