@@ -13,47 +13,26 @@ use giambio::net::SocketAddr;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
 use giambio::net::ToSocketAddrs;
-use log::error;
 use log::info;
 use log::warn;
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
-use std::process::ExitCode;
 use std::time::Duration;
 
 /// How long a connection may last.
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn main() -> ExitCode {
+fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let [listen, target] = &arguments[..] else {
-        error!("Usage: proxy LISTEN TARGET, such as 127.0.0.1:1501 127.0.0.1:1500");
-        return ExitCode::FAILURE;
-    };
-    match start(listen, target) {
-        Ok(()) => {
-            info!("Ctrl+C detected, exiting");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            error!("Exiting due to {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Serves until Ctrl-C.
-fn start(listen: &str, target: &str) -> Result<(), Box<dyn Error>> {
-    let listener = TcpListener::bind(listen)
-        .map_err(|error| format!("a failure to listen at '{listen}': {error}"))?;
+    let [listen, target] = &arguments[..] else { return Err("usage: proxy LISTEN TARGET".into()) };
+    let listener = TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?;
     // Once and before `run`: looking up a host's name blocks the thread.
-    let target: Vec<_> = target
-        .to_socket_addrs()
-        .map_err(|error| format!("the target '{target}': {error}"))?
-        .collect();
+    let found = target.to_socket_addrs().map_err(|error| format!("{target}: {error}"))?;
+    let target: Vec<_> = found.collect();
     giambio::run(|| ctrl_c::until_ctrl_c(|| serve(listener, &target, LIMIT)))?;
+    info!("Ctrl+C detected, exiting");
     Ok(())
 }
 
@@ -88,7 +67,7 @@ fn forward(client: TcpStream, target: &[SocketAddr], limit: Duration) -> io::Res
         giambio::try_pool(|pool| {
             let up = pool.spawn(|| pump(&client, &server));
             let down = pump(&server, &client)?;
-            Ok((up.join().map_err(io::Error::other)?, down))
+            Ok((up.join().expect("its failure cuts this wait"), down))
         })
     })?
 }

@@ -32,6 +32,25 @@ pub enum WaitReason {
     PoolEnd,
     /// Until every other task is parked.
     Settle,
+    /// Until its `Unparker` is used.
+    Unpark,
+}
+
+impl WaitReason {
+    /// The calls that wait for this, for a report to who may not make them.
+    pub(crate) fn call(self) -> &'static str {
+        match self {
+            Self::Runnable => "`yield_now`",
+            Self::Sleep => "`sleep`",
+            Self::SleepForever => "`sleep_forever`",
+            Self::Readable => "a read or an `accept`",
+            Self::Writable => "a write or a `connect`",
+            Self::Join(_) => "`join`",
+            Self::PoolEnd => "the end of a pool",
+            Self::Settle => "`settle`",
+            Self::Unpark => "`park`",
+        }
+    }
 }
 
 impl fmt::Display for WaitReason {
@@ -44,6 +63,7 @@ impl fmt::Display for WaitReason {
             Self::Writable => f.write_str("waits for a descriptor to become writable"),
             Self::Join(id) => write!(f, "waits for task {id} to end"),
             Self::PoolEnd => f.write_str("waits for its pool's last child"),
+            Self::Unpark => f.write_str("waits to be unparked"),
             Self::Settle => f.write_str("waits for every other task to park"),
         }
     }

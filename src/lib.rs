@@ -26,6 +26,7 @@ mod list;
 mod primitive;
 #[expect(unsafe_code, reason = "mapping and guarding memory, poll(2), timerfd, fork handlers")]
 mod sys;
+mod word;
 
 // Layer 1: memory to run on.
 #[expect(unsafe_code, reason = "slots of mapped memory, handed to corosensei")]

@@ -94,6 +94,26 @@ impl<T> List<T> {
         }
     }
 
+    /// Links `node` before all others.
+    ///
+    /// # Safety
+    ///
+    /// As for [`push_back`](Self::push_back).
+    pub(crate) unsafe fn push_front(&self, node: *const Node<T>) {
+        // SAFETY: the caller hands over a node that is alive.
+        let fresh = unsafe { &*node };
+        debug_assert!(!fresh.linked.get(), "a node was linked twice");
+        let first = self.head.replace(node);
+        fresh.previous.set(ptr::null());
+        fresh.next.set(first);
+        fresh.linked.set(true);
+        // SAFETY: a non-null head is a linked node, which its caller keeps alive.
+        match unsafe { first.as_ref() } {
+            Some(first) => first.previous.set(node),
+            None => self.tail.set(node),
+        }
+    }
+
     /// Takes `node` out, wherever it stands. It must be linked in this list or in none.
     pub(crate) fn remove(&self, node: &Node<T>) {
         if !node.linked.replace(false) {

@@ -22,6 +22,7 @@ use crate::task::local::Place;
 use crate::task::phase::Session;
 use crate::task::phase::Winner;
 use std::alloc::Layout;
+use std::any::Any;
 use std::ptr;
 use std::ptr::NonNull;
 
@@ -30,6 +31,7 @@ use crate::scheduler::records::Records;
 pub(crate) use crate::scheduler::reactor::Left;
 pub(crate) use crate::scheduler::reactor::Remote;
 pub(crate) use crate::scheduler::reactor::SourceKey;
+pub(crate) use crate::scheduler::reactor::Turn;
 pub(crate) use crate::stack::Class;
 
 /// Cancellations that a task may swallow before the log names it.
@@ -119,6 +121,12 @@ pub(crate) fn worker_here<R>(look: impl FnOnce(&Worker) -> R) -> Option<R> {
     unsafe { worker.as_ref() }.map(look)
 }
 
+/// Puts a task of this thread's worker, whose session was claimed, into the run queue.
+pub(crate) fn queue_here(core: *const Core) {
+    // SAFETY: the winner of the claim has the record until the task is queued.
+    worker_here(|worker| worker.queue.push(unsafe { &*core }));
+}
+
 /// Frees a task's record, on whatever thread state this is.
 ///
 /// # Safety
@@ -154,12 +162,18 @@ impl Running {
         unsafe { &*self.core().suspender.get() }.suspend(());
     }
 
+    /// Whether the task may give up the CPU now.
+    #[inline]
+    pub(crate) fn may_switch(self) -> bool {
+        self.core().no_switch.get() == 0
+    }
+
     /// Panics if the task may not give up the CPU now.
     #[inline]
     #[track_caller]
-    fn assert_may_switch(self, reason: WaitReason) {
-        if self.core().no_switch.get() > 0 {
-            panic!("a task that {reason} would switch, inside of `task::no_switch`");
+    pub(crate) fn assert_may_switch(self, reason: WaitReason) {
+        if !self.may_switch() {
+            panic!("{} would switch to another task, inside of `task::no_switch`", reason.call());
         }
     }
 
@@ -177,9 +191,7 @@ impl Running {
         if LOCAL.with(|local| local.budget.get()) == 0 {
             self.checkpoint_slow();
         }
-        if self.core().no_switch.get() > 0 {
-            panic!("`yield_now` would switch, inside of `task::no_switch`");
-        }
+        self.assert_may_switch(WaitReason::Runnable);
         self.reschedule();
         if LOCAL.with(|local| local.budget.get()) == 0 {
             self.raise_if_pending();
@@ -213,9 +225,9 @@ impl Running {
 
     /// A switch that nobody asked for: left out where it is forbidden.
     fn yield_for_fairness(self) {
-        if self.core().no_switch.get() == 0 {
+        if self.may_switch() {
             self.reschedule();
-        } else {
+        } else if !self.core().cancel_pending() {
             LOCAL.with(|local| local.budget.set(local::BUDGET));
         }
     }
@@ -268,6 +280,9 @@ impl Running {
     fn note_unwinding(self) {
         if std::thread::panicking() {
             self.unwinding();
+        } else {
+            // Its unwind may have been caught by hand, unseen.
+            self.core().unwinding.set(false);
         }
     }
 
@@ -296,8 +311,14 @@ impl Running {
                 ),
             );
         }
-        core.unwinding.set(true);
-        std::panic::resume_unwind(Box::new(Cancelled(scope)))
+        self.unwind_with(Box::new(Cancelled(scope)))
+    }
+
+    /// Begins an unwind, or lets one that was caught go on.
+    #[cold]
+    pub(crate) fn unwind_with(self, payload: Box<dyn Any + Send>) -> ! {
+        self.core().unwinding.set(true);
+        std::panic::resume_unwind(payload)
     }
 
     /// Begins a wait: until `park`, the caller links itself where its wake-up will come from, and
@@ -321,6 +342,7 @@ impl Running {
         if std::thread::panicking() || self.worker().debugger().is_some() {
             self.park_slow(session, deadline);
         } else {
+            core.unwinding.set(false);
             self.park_until(session, deadline);
         }
         core.reason.set(WaitReason::Runnable);

@@ -2,8 +2,8 @@
 //!
 //! Layer 0. Imports: nothing of this crate. Never: what they synchronise.
 //!
-//! Only what other threads touch goes through here (`task/phase.rs`, `task/inbox.rs`): loom replaces
-//! the atomics of a whole crate at once, and everything else stays on its own worker's thread.
+//! Only what other threads touch goes through here (phases and inboxes): everything else
+//! stays on its own worker's thread.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::AtomicPtr;

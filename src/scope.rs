@@ -9,6 +9,7 @@ use crate::clock::Nanos;
 use crate::park;
 use crate::park::Cancelled;
 use crate::park::Running;
+use crate::park::Unwinding;
 use crate::task::TaskRef;
 use crate::task::cancel::CancelId;
 use crate::task::cancel::CancelNode;
@@ -140,7 +141,7 @@ impl Scope {
 /// Runs `body` and hands back its unwind as a value, whoever else is unwinding.
 pub(crate) fn caught<T>(me: Running, body: impl FnOnce() -> T) -> thread::Result<T> {
     // A scope inside of a destructor is left as unwinding as it was entered.
-    let before = me.core().unwinding.get();
+    let before = me.unwinding() == Unwinding::Yes;
     let result = catch_unwind(AssertUnwindSafe(body));
     me.core().unwinding.set(before);
     result
@@ -348,12 +349,12 @@ pub fn finally<T>(body: impl FnOnce() -> T, cleanup: impl FnOnce()) -> T {
                 format_args!("a cleanup panicked after its body had: {}", said(&*second)),
             );
             local::drop_caught(second);
-            resume_unwind(payload)
+            go_on(payload)
         }
-        (Err(payload), Ok(())) => resume_unwind(payload),
+        (Err(payload), Ok(())) => go_on(payload),
         (Ok(value), Err(payload)) => {
             drop_value(value);
-            resume_unwind(payload)
+            go_on(payload)
         }
         (Ok(value), Ok(())) => value,
     }
@@ -364,6 +365,14 @@ fn caught_anywhere<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
     match park::current() {
         Some(me) => caught(me, body),
         None => catch_unwind(AssertUnwindSafe(body)),
+    }
+}
+
+/// Lets a caught unwind go on, inside of a task or outside.
+fn go_on(payload: Box<dyn Any + Send>) -> ! {
+    match park::current() {
+        Some(me) => me.unwind_with(payload),
+        None => resume_unwind(payload),
     }
 }
 

@@ -10,13 +10,13 @@ use std::process::Command;
 /// Bottom first; the position is the number in a file's header. A module may import its own layer
 /// and those before it.
 const LAYERS: &[&[&str]] = &[
-    &["sys", "primitive", "clock", "list"],
+    &["sys", "primitive", "clock", "list", "word"],
     &["stack"],
     &["coroutine"],
     &["hooks", "task"],
     &["scheduler"],
     &["park", "wait_queue"],
-    &["scope", "pool", "runtime"],
+    &["scope", "pool", "runtime", "time"],
     &["sync", "channel"],
     &["io", "net", "os", "fs", "process", "signal", "thread", "lowlevel"],
     &["debug", "testing"],

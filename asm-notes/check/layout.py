@@ -3,6 +3,8 @@
 gdb -q -batch -ex 'break after_the_switch' -ex run -x asm-notes/check/layout.py PROGRAM
 """
 
+import re
+
 import gdb
 
 frame = gdb.newest_frame()
@@ -18,11 +20,13 @@ while frame is not None:
 
 # A frame reaches from its stack pointer up to that of its caller.
 base = parent_link + 16
+link = bytes(gdb.selected_inferior().read_memory(parent_link, 8))
+print("base at page offset %d; the parent link at base - 16 holds %#x" % (
+    base % 4096,
+    int.from_bytes(link, "little"),
+))
 print("%8s %6s  %s" % ("to base", "bytes", "frame"))
 print("%8d %6d  %s" % (16, 16, "initial function, parent link (the Yielder)"))
-for (low, name), high in reversed(list(zip(rows, [row[0] for row in rows[1:]] + [parent_link]))):
-    print("%8d %6d  %s" % (base - low, high - low, name[:100]))
-print("base at page offset %d; the parent link holds %#x" % (
-    base % 4096,
-    int(gdb.parse_and_eval("*(unsigned long *)%d" % parent_link)),
-))
+highs = [low for low, _ in rows[1:]] + [parent_link]
+for (low, name), high in reversed(list(zip(rows, highs))):
+    print("%8d %6d  %s" % (base - low, high - low, re.sub(r"<.*>", "<..>", name)))

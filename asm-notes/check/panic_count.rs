@@ -18,18 +18,20 @@ impl Drop for ParksOnDrop {
     }
 }
 
-/// What a bystander found in each of its steps.
+/// What a bystander found.
 #[derive(Debug, Default)]
 struct Found {
     panicking: Cell<bool>,
-    raised_in_the_window: Cell<bool>,
-    raised_after_it: Cell<bool>,
+    /// Whether the culprit's unwind was over when the bystander's cancellation was raised.
+    raised_after_the_unwind: Cell<Option<bool>>,
     panicking_after_it: Cell<bool>,
 }
 
 fn main() {
-    panic::set_hook(Box::new(|_| {})); // these panics are the point
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {})); // this panic is the point
     let innocent = Mutex::new(());
+    let unwound = Cell::new(false);
     let found = Found::default();
     giambio::run(|| {
         giambio::pool(|pool| {
@@ -38,35 +40,29 @@ fn main() {
                 giambio::yield_now();
                 drop(guard); // while the next task is parked in mid-unwind
             });
-            let culprit = pool.spawn_isolated(|| {
+            pool.spawn_isolated(|| {
+                let _unwound = OnDrop(|| unwound.set(true));
                 let _parks = ParksOnDrop;
                 panic!("the culprit");
             });
-            pool.spawn(|| bystander(&found));
-            let _ = culprit.join();
-            found.panicking_after_it.set(thread::panicking());
+            pool.spawn(|| bystander(&unwound, &found));
         });
+        found.panicking_after_it.set(thread::panicking());
     });
+    panic::set_hook(hook);
     println!("{found:?}, an innocent mutex is poisoned: {}", innocent.is_poisoned());
     assert!(found.panicking.get(), "the count is the thread's");
     assert!(innocent.is_poisoned(), "std decides poisoning by that count");
-    assert!(!found.raised_in_the_window.get(), "a cancellation is held back while in doubt");
-    assert!(found.raised_after_it.get(), "and raised when the count is right again");
+    assert_eq!(found.raised_after_the_unwind.get(), Some(true), "raised while in doubt");
     assert!(!found.panicking_after_it.get());
 }
 
-fn bystander(found: &Found) {
+/// Is cancelled while another task is parked in mid-unwind, and blocks at once.
+fn bystander(unwound: &Cell<bool>, found: &Found) {
     found.panicking.set(thread::panicking());
-    let _on_unwind = OnDrop(|| found.raised_after_it.set(!found.raised_in_the_window.get()));
+    let _raised = OnDrop(|| found.raised_after_the_unwind.set(Some(unwound.get())));
     giambio::task::current().cancel();
-    let in_window = OnDrop(|| found.raised_in_the_window.set(true));
-    giambio::yield_now(); // a checkpoint; the count is wrong, so it does not raise
-    std::mem::forget(in_window);
-    while thread::panicking() {
-        giambio::yield_now();
-    }
-    giambio::yield_now();
-    found.raised_in_the_window.set(true); // not reached
+    giambio::sleep_forever();
 }
 
 struct OnDrop<F: Fn()>(F);

@@ -3,7 +3,6 @@
 //! The stack below the caller is painted, the call is made, and what is no longer painted was used.
 
 #![expect(clippy::print_stdout, reason = "the report of a check")]
-#![expect(clippy::print_stderr, reason = "a call to be measured")]
 
 use std::backtrace::Backtrace;
 use std::collections::HashMap;
@@ -67,7 +66,7 @@ fn measure_all() {
     measure("giambio::yield_now", giambio::yield_now);
     measure("giambio::pool, one child", || giambio::pool(|pool| drop(pool.spawn(|| ()))));
     measure("giambio bind, connect", connect);
-    measure("println! (to stderr)", || eprintln!("giambio {}", black_box(1)));
+    measure("println!", || println!("{}", black_box("  (printed to be measured)")));
     measure("format! of an integer", || drop(black_box(format!("{}", black_box(7)))));
     measure("format! of an f64", || drop(black_box(format!("{}", black_box(0.1f64)))));
     measure("write! of a {:?} tree", || {
@@ -93,7 +92,7 @@ fn measure_all() {
     panic::set_hook(Box::new(|_| {}));
     measure("panic!, silent hook", || panic_quietly("silent"));
     panic::set_hook(hook);
-    let backtrace = measure("panic!, std's hook (RUST_BACKTRACE?)", || panic_quietly("measured"));
+    let backtrace = measure("panic!, std's hook", || panic_quietly("measured"));
     measure("Backtrace::force_capture, printed", || {
         drop(black_box(Backtrace::force_capture().to_string()));
     });

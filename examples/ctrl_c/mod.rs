@@ -35,3 +35,23 @@ impl Drop for Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::until_ctrl_c;
+
+    /// One test: a signal reaches everybody in the process who waits for it.
+    #[test]
+    fn ctrl_c_cuts_what_runs_and_nothing_else_is_changed() {
+        giambio::run(|| {
+            assert_eq!(until_ctrl_c(|| 1).unwrap(), Some(1));
+            let cut = until_ctrl_c(|| {
+                signal_hook::low_level::raise(super::SIGINT).unwrap();
+                giambio::sleep_forever()
+            });
+            assert_eq!(cut.unwrap(), None::<()>);
+            giambio::yield_now(); // no cancellation is left behind
+            assert_eq!(until_ctrl_c(|| 2).unwrap(), Some(2));
+        });
+    }
+}

@@ -13,6 +13,7 @@ pub(crate) use crate::park::Left;
 use crate::park::Remote;
 use crate::park::Running;
 use crate::park::SourceKey;
+use crate::park::Turn;
 use crate::sys;
 use crate::sys::Direction;
 use crate::task::Abort;
@@ -36,6 +37,7 @@ struct Registration {
     worker: u64,
     key: SourceKey,
     remote: Arc<Remote>,
+    duplicate: Option<OwnedFd>,
 }
 
 /// A non-blocking source of I/O and its registrations.
@@ -93,7 +95,9 @@ impl<S: AsFd> Io<S> {
         let mut key = self.key(me);
         let mut woken = false;
         loop {
-            if woken || key.is_none_or(|key| reactor.may_try(key, direction)) {
+            // What is known may be older than what the kernel holds: who cannot wait tries anyway.
+            let may_try = woken || attempt == Attempt::Once;
+            if may_try || key.is_none_or(|key| reactor.may_try(key, direction)) {
                 let error = match call(self.source()) {
                     Ok((value, left)) => {
                         if let Some(key) = key {
@@ -122,7 +126,7 @@ impl<S: AsFd> Io<S> {
                 Some(key) => key,
                 None => self.register(me, direction)?,
             };
-            wait(me, known, direction)?;
+            wait(me, known, direction, if woken { Turn::Next } else { Turn::Last })?;
             (key, woken) = (Some(known), true);
         }
     }
@@ -164,10 +168,11 @@ impl<S: AsFd> Io<S> {
     #[cold]
     fn register(&self, me: Running, direction: Direction) -> io::Result<SourceKey> {
         let worker = me.worker();
-        let key = worker.reactor.register(self.source().as_fd())?;
+        let (key, duplicate) = register_somehow(me, self.source().as_fd())?;
         worker.reactor.exhausted(key, direction);
         let remote = Arc::clone(worker.reactor.remote());
-        if let Err(further) = self.first.set(Registration { worker: worker.id(), key, remote }) {
+        let registration = Registration { worker: worker.id(), key, remote, duplicate };
+        if let Err(further) = self.first.set(registration) {
             self.others.lock().unwrap_or_else(PoisonError::into_inner).push(further);
         }
         Ok(key)
@@ -182,7 +187,7 @@ impl<S: AsFd> Io<S> {
         }
         let others = self.others.get_mut().unwrap_or_else(PoisonError::into_inner);
         for known in self.first.take().into_iter().chain(others.drain(..)) {
-            known.remote.deregister(source.as_fd());
+            known.remote.deregister(known.duplicate.as_ref().map_or(source.as_fd(), AsFd::as_fd));
             let here = park::worker_here(|worker| {
                 let ours = worker.id() == known.worker;
                 if ours {
@@ -205,12 +210,12 @@ impl<S: AsFd> Drop for Io<S> {
 
 impl<S: AsFd + fmt::Debug> fmt::Debug for Io<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt(f)
+        self.source().fmt(f)
     }
 }
 
 /// Parks until a registered source may be ready in one direction.
-fn wait(me: Running, key: SourceKey, direction: Direction) -> io::Result<()> {
+fn wait(me: Running, key: SourceKey, direction: Direction, turn: Turn) -> io::Result<()> {
     let reason = match direction {
         Direction::Read => WaitReason::Readable,
         Direction::Write => WaitReason::Writable,
@@ -219,7 +224,7 @@ fn wait(me: Running, key: SourceKey, direction: Direction) -> io::Result<()> {
     let _counted = Counted::new(waiting);
     let reactor = &me.worker().reactor;
     // SAFETY: `wait_linked` removes the waiter before its frame ends, on the task's own worker.
-    let enter = |waiter: &Waiter| unsafe { reactor.enter(key, direction, waiter) };
+    let enter = |waiter: &Waiter| unsafe { reactor.enter(key, direction, turn, waiter) };
     let leave = |waiter: &Waiter| reactor.leave(key, direction, waiter);
     match wait_queue::wait_linked(me, None, reason, Abort::Report, enter, leave) {
         Winner::Event => Ok(()),
@@ -240,7 +245,22 @@ pub(crate) fn wait_once(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<
         return Err(cancelled());
     }
     let once = Once::new(me, fd)?;
-    wait(me, once.key, direction)
+    wait(me, once.key, direction, Turn::Last)
+}
+
+/// Registers a descriptor with the running task's worker. The kernel registers a descriptor once, be it
+/// for an [`Io`] or for one wait; who comes second registers a duplicate.
+#[cold]
+fn register_somehow(me: Running, fd: BorrowedFd<'_>) -> io::Result<(SourceKey, Option<OwnedFd>)> {
+    let reactor = &me.worker().reactor;
+    match reactor.register(fd) {
+        Ok(key) => Ok((key, None)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let duplicate = fd.try_clone_to_owned().map_err(sys::name_limit)?;
+            Ok((reactor.register(duplicate.as_fd())?, Some(duplicate)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// A registration for one wait, undone on drop.
@@ -248,22 +268,13 @@ struct Once<'f> {
     me: Running,
     key: SourceKey,
     fd: BorrowedFd<'f>,
-    /// The kernel registers a descriptor once; who comes second registers a duplicate.
     duplicate: Option<OwnedFd>,
 }
 
 impl<'f> Once<'f> {
     fn new(me: Running, fd: BorrowedFd<'f>) -> io::Result<Self> {
-        let reactor = &me.worker().reactor;
-        match reactor.register(fd) {
-            Ok(key) => Ok(Self { me, key, fd, duplicate: None }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let duplicate = fd.try_clone_to_owned().map_err(sys::name_limit)?;
-                let key = reactor.register(duplicate.as_fd())?;
-                Ok(Self { me, key, fd, duplicate: Some(duplicate) })
-            }
-            Err(error) => Err(error),
-        }
+        let (key, duplicate) = register_somehow(me, fd)?;
+        Ok(Self { me, key, fd, duplicate })
     }
 }
 

@@ -24,7 +24,6 @@ use crate::task::waiters::Waiters;
 use crate::wait_queue;
 use std::any::Any;
 use std::cell::Cell;
-use std::panic::resume_unwind;
 
 /// What `cancel` and the deadline of a group reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,14 +131,17 @@ impl Group {
             unsafe { inner.hang_below(&self.outer, me) };
         }
         let alarm = AbortOnUnwind;
-        let result = match scope::caught(me, body) {
+        let result = match scope::caught(me, || self.body(me, body)) {
             Ok(value) => Some(Ok(value)),
             Err(payload) => self.body_unwound(payload),
         };
+        // Under `no_switch` this has panicked already, and still the children must end first (I3).
+        let no_switch = me.core().no_switch.replace(0);
         // A result that was dropped may have spawned again, so this is asked until it is true.
         while self.live.get() > 0 {
             wait_queue::wait(me, &self.parent, None, WaitReason::PoolEnd, Abort::Never);
         }
+        me.core().no_switch.set(no_switch);
         if let Some(inner) = &self.inner {
             inner.close();
         }
@@ -148,11 +150,20 @@ impl Group {
         match (self.panic.take(), result) {
             (Some(payload), result) => {
                 scope::drop_value(result);
-                resume_unwind(payload)
+                me.unwind_with(payload)
             }
             (None, Some(result)) => result,
             (None, None) => unreachable!("a body panicked without a payload"),
         }
+    }
+
+    /// Runs the body, and panics at its end if it may not wait for the children.
+    fn body<T>(&self, me: Running, body: impl FnOnce() -> T) -> T {
+        let value = body();
+        if self.live.get() > 0 {
+            me.assert_may_switch(WaitReason::PoolEnd);
+        }
+        value
     }
 
     /// The body has left by an unwind: its children stop, and a panic counts as the pool's.
@@ -189,8 +200,8 @@ pub(crate) struct Cut {
 
 impl Cut {
     /// Goes on to the scope that it is meant for.
-    pub(crate) fn resume(self) -> ! {
-        resume_unwind(self.payload)
+    pub(crate) fn resume(self, me: Running) -> ! {
+        me.unwind_with(self.payload)
     }
 }
 

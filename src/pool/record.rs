@@ -29,6 +29,7 @@ use std::mem::ManuallyDrop;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// How a task ended, as its handle sees it.
 #[derive(Debug)]
@@ -126,8 +127,8 @@ where
     unsafe { record.write(fresh) };
     // SAFETY: written above, and nobody else knows of it.
     let core = unsafe { &(*record).joined.core };
-    core.record.set(record.cast());
-    core.set_innermost(&core.base);
+    // SAFETY: the pointer is to the whole record; the worker outlives its tasks (I2).
+    unsafe { core.settle_in(record.cast(), Arc::as_ptr(worker.inbox())) };
     // SAFETY: the caller keeps the group alive as long as the task counts.
     let group = unsafe { group.as_ref() };
     // SAFETY: the record is not freed, and the task detaches its node before it leaves the group.

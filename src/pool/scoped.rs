@@ -46,7 +46,7 @@ pub fn pool<'env, T>(f: impl for<'scope> FnOnce(&'scope Pool<'scope, 'env>) -> T
             me.checkpoint();
             value
         }
-        Err(cut) => cut.resume(),
+        Err(cut) => cut.resume(me),
     }
 }
 
@@ -165,7 +165,7 @@ fn cut_after<'env, T>(
         Ok(value) if !pool.group.has_cut_a_child() => Some(value),
         Ok(_) => None,
         Err(cut) if pool.group.is_own(&cut) => None,
-        Err(cut) => cut.resume(),
+        Err(cut) => cut.resume(me),
     };
     me.checkpoint();
     value

@@ -132,6 +132,6 @@ pub fn try_pool<'env, T, E>(
             Ok(value)
         }
         Ok(None) => unreachable!("a body failed without an error"),
-        Err(cut) => cut.resume(),
+        Err(cut) => cut.resume(me),
     }
 }

@@ -92,6 +92,15 @@ pub(crate) enum Left {
     Nothing,
 }
 
+/// Where in the queue of a direction a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Behind all others.
+    Last,
+    /// Before all others: it was woken, and its call would have blocked again.
+    Next,
+}
+
 /// What is known of one direction of a descriptor.
 #[derive(Debug)]
 struct Half {
@@ -265,9 +274,22 @@ impl Reactor {
     /// # Safety
     ///
     /// As for [`Waiters::push`], until `leave`.
-    pub(crate) unsafe fn enter(&self, key: SourceKey, direction: Direction, waiter: &Waiter) {
-        // SAFETY: passed on to the caller.
-        self.with(key, |source| unsafe { source.half(direction).waiters.push(waiter) });
+    pub(crate) unsafe fn enter(
+        &self,
+        key: SourceKey,
+        direction: Direction,
+        turn: Turn,
+        waiter: &Waiter,
+    ) {
+        self.with(key, |source| {
+            let waiters = &source.half(direction).waiters;
+            match turn {
+                // SAFETY: passed on to the caller.
+                Turn::Last => unsafe { waiters.push(waiter) },
+                // SAFETY: as above.
+                Turn::Next => unsafe { waiters.push_first(waiter) },
+            }
+        });
     }
 
     pub(crate) fn leave(&self, key: SourceKey, direction: Direction, waiter: &Waiter) {

@@ -38,6 +38,9 @@ fn poll(fd: BorrowedFd<'_>, direction: Direction, timeout_ms: libc::c_int) -> io
     loop {
         // SAFETY: `entry` is one valid `pollfd`, borrowed for the call.
         let ready = unsafe { libc::poll(&raw mut entry, 1, timeout_ms) };
+        if entry.revents & libc::POLLNVAL != 0 {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
         if ready >= 0 {
             return Ok(ready > 0);
         }

@@ -64,7 +64,8 @@ impl Drop for Raised<'_> {
 ///
 /// # Panics
 ///
-/// If something inside would switch.
+/// If something inside would switch. Only the end of a pool does so all the same, since its children
+/// must end before it panics.
 ///
 /// # Examples
 ///

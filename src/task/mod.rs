@@ -10,8 +10,6 @@ pub(crate) mod cancel;
 mod current;
 pub(crate) mod inbox;
 pub(crate) mod local;
-#[cfg(all(test, loom))]
-mod loom_tests;
 pub(crate) mod phase;
 pub(crate) mod waiters;
 
@@ -23,6 +21,7 @@ use cancel::CancelNode;
 pub use current::current;
 pub use current::no_switch;
 pub use current::no_unwind;
+use inbox::Inbox;
 use inbox::Letter;
 use inbox::Message;
 use phase::Phase;
@@ -32,6 +31,7 @@ use std::fmt;
 use std::panic::Location;
 use std::ptr;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use waiters::Waiters;
 
 /// A task's number, unique in its process for ever.
@@ -95,7 +95,7 @@ pub(crate) struct Core {
     pub(crate) base: CancelNode,
     vtable: &'static Vtable,
     /// The whole allocation that this record is the beginning of.
-    pub(crate) record: Cell<*const Core>,
+    record: Cell<*const Core>,
 
     pub(crate) reason: Cell<WaitReason>,
     pub(crate) abort: Cell<Abort>,
@@ -116,7 +116,9 @@ pub(crate) struct Core {
     refs: Cell<u32>,
 
     pub(crate) joiners: Waiters,
-    /// Where a wake-up from another thread is left.
+    /// The inbox of the task's worker, which outlives the task.
+    pub(crate) home: Cell<*const Inbox>,
+    /// What a wake-up from another thread is written on.
     pub(crate) letter: UnsafeCell<Letter>,
     /// When the task parked, by the worker's coarse clock.
     pub(crate) since: Cell<u64>,
@@ -153,6 +155,7 @@ impl Core {
             detached: Cell::new(false),
             refs: Cell::new(2),
             joiners: Waiters::new(),
+            home: Cell::new(ptr::null()),
             letter: UnsafeCell::new(Letter::new(Message::Wake(ptr::null()))),
             since: Cell::new(0),
             stack,
@@ -187,6 +190,31 @@ impl Core {
             Abort::Report => !self.in_doubt.get(),
             Abort::Never => false,
         }
+    }
+
+    /// Tells the record where it lives and whose task it is. Called once, before anything else.
+    ///
+    /// # Safety
+    ///
+    /// `record` is the whole allocation that `self` begins; `home` was made by an `Arc` that outlives
+    /// the task.
+    #[inline]
+    pub(crate) unsafe fn settle_in(&self, record: *const Core, home: *const Inbox) {
+        self.record.set(record);
+        self.home.set(home);
+        // SAFETY: nobody else knows of the record yet.
+        unsafe { *self.letter.get() = Letter::new(Message::Wake(record)) };
+        self.innermost.set(&self.base);
+    }
+
+    /// A share of the inbox of the task's worker.
+    #[cold]
+    pub(crate) fn home(&self) -> Arc<Inbox> {
+        let home = self.home.get();
+        // SAFETY: made by an `Arc` (`settle_in`) that lives as long as the task.
+        unsafe { Arc::increment_strong_count(home) };
+        // SAFETY: the count was just raised for this one.
+        unsafe { Arc::from_raw(home) }
     }
 
     /// Adds an owner.

@@ -16,6 +16,11 @@ mod stress;
 mod task;
 mod task_builder;
 mod tcp;
+mod tcp_cancel;
+mod tcp_faults;
+mod tcp_many;
+mod tcp_partial;
+mod tcp_shared;
 mod threads;
 mod timeout;
 mod try_pool;
@@ -50,6 +55,14 @@ pub(crate) struct Log(RefCell<Vec<String>>);
 impl Log {
     pub(crate) fn add(&self, entry: impl Into<String>) {
         self.0.borrow_mut().push(entry.into());
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
+        self.0.take()
     }
 
     #[track_caller]
@@ -116,6 +129,19 @@ pub(crate) fn raised<T>(f: impl FnOnce() -> T) -> bool {
         Err(payload) if payload.is::<&str>() || payload.is::<String>() => resume_unwind(payload),
         Err(_) => true,
     }
+}
+
+/// Uses up `bytes` of the stack, and returns how many it has used.
+pub(crate) fn dig(bytes: usize) -> usize {
+    #[inline(never)]
+    fn deeper(top: usize, bytes: usize) -> usize {
+        let room = std::hint::black_box([0_u8; 1024]);
+        let used = top - room.as_ptr().addr();
+        // The sum keeps the call from becoming a loop.
+        if used < bytes { deeper(top, bytes) + usize::from(room[1]) } else { used }
+    }
+    let top = 0_u8;
+    deeper((&raw const top).addr(), bytes)
 }
 
 /// How long `f` takes by the runtime's clock.

@@ -329,7 +329,9 @@ fn shutdown_wakes_every_reader_of_the_stream() {
                 let readers = [(); 3].map(|()| pool.spawn(|| (&ours).read(&mut [0; 8])));
                 settle();
                 ours.shutdown(how).unwrap();
-                readers.map(|reader| assert_eq!(reader.join().unwrap().unwrap(), 0));
+                readers
+                    .into_iter()
+                    .for_each(|reader| assert_eq!(reader.join().unwrap().unwrap(), 0));
             });
         });
     }
@@ -339,8 +341,8 @@ fn shutdown_wakes_every_reader_of_the_stream() {
 fn shutdown_wakes_every_writer_of_the_stream() {
     giambio::run(|| {
         let (ours, _theirs) = pair();
+        let block = vec![0; 1 << 20];
         giambio::pool(|pool| {
-            let block = vec![0; 1 << 20];
             let endless = || loop {
                 if let Err(error) = (&ours).write(&block) {
                     return error.kind();
@@ -349,7 +351,9 @@ fn shutdown_wakes_every_writer_of_the_stream() {
             let writers = [(); 3].map(|()| pool.spawn(endless));
             settle();
             ours.shutdown(Shutdown::Write).unwrap();
-            writers.map(|writer| assert_eq!(writer.join().unwrap(), ErrorKind::BrokenPipe));
+            writers
+                .into_iter()
+                .for_each(|writer| assert_eq!(writer.join().unwrap(), ErrorKind::BrokenPipe));
         });
     });
 }

@@ -153,34 +153,41 @@ fn two_acceptors_share_a_burst() {
     });
 }
 
+/// Has readers wait on two handles of one socket, in the order of `waiting`, and writes a byte for each.
+fn order_served(waiting: [(&str, &TcpStream); 3], mut peer: &TcpStream) -> Vec<String> {
+    let log = Log::default();
+    giambio::pool(|pool| {
+        for (name, stream) in waiting {
+            let log = &log;
+            pool.spawn(move || {
+                let mut reader = stream;
+                reader.read_exact(&mut [0]).unwrap();
+                log.add(name);
+            });
+        }
+        for count in 1..=waiting.len() {
+            settle();
+            peer.write_all(b"x").unwrap();
+            while log.len() < count {
+                giambio::yield_now();
+            }
+        }
+    });
+    log.take()
+}
+
 #[test]
 fn a_reader_that_was_woken_in_vain_keeps_its_place() {
     giambio::run(|| {
-        let (ours, mut theirs) = pair();
+        // Both handles hear of each byte, and only one finds it.
+        let (ours, theirs) = pair();
         let clone = ours.try_clone().unwrap();
-        let log = Log::default();
-        giambio::pool(|pool| {
-            // The clone's reader comes first, and takes the byte that wakes the others' first too.
-            for (name, stream) in [("thief", &clone), ("first", &ours), ("second", &ours)] {
-                let log = &log;
-                pool.spawn(move || {
-                    let mut reader = stream;
-                    let mut buf = [0];
-                    reader.read_exact(&mut buf).unwrap();
-                    log.add(format!("{name} {}", char::from(buf[0])));
-                });
-            }
-            for (count, byte) in [(1, b"a"), (2, b"b"), (3, b"c")] {
-                settle();
-                theirs.write_all(byte).unwrap();
-                while log.len() < count {
-                    giambio::yield_now();
-                }
-            }
-        });
-        let got = log.take();
-        let turn = |name: &str| got.iter().position(|entry| entry.starts_with(name));
-        assert!(turn("first") < turn("second"), "{got:?}");
+        let (first, second, other) = (("first", &ours), ("second", &ours), ("other", &clone));
+        for waiting in [[first, second, other], [other, first, second], [first, other, second]] {
+            let served = order_served(waiting, &theirs);
+            let turn = |name| served.iter().position(|entry| entry == name).unwrap();
+            assert!(turn("first") < turn("second"), "{served:?}");
+        }
     });
 }
 
@@ -236,10 +243,7 @@ fn writers_are_served_in_the_order_in_which_they_came() {
                 });
             }
             settle();
-            pool.spawn(|| {
-                giambio::yield_now();
-            });
-            let mut digits = Vec::new();
+            let mut digits: Vec<u8> = Vec::new();
             let mut buf = vec![0; 100_000];
             while digits.len() < 3 {
                 let count = theirs.read(&mut buf).unwrap();
@@ -259,7 +263,7 @@ fn a_peek_and_a_read_of_the_same_bytes_both_end() {
             let read = pool.spawn(|| (&ours).read(&mut [0; 8]));
             settle();
             theirs.write_all(b"abc").unwrap();
-            peeks.map(|peek| assert_eq!(peek.join().unwrap().unwrap(), 3));
+            peeks.into_iter().for_each(|peek| assert_eq!(peek.join().unwrap().unwrap(), 3));
             assert_eq!(read.join().unwrap().unwrap(), 3);
         });
     });

@@ -1,0 +1,254 @@
+//! How threads race for one task, in every order that loom can think of.
+//!
+//! The real phase, queue, lock and inbox; the switch is what it amounts to on the worker's side: after
+//! it, and not before, the worker reads its inbox. Checked: a message is received once or left once,
+//! the task is queued once, and nobody touches it after that.
+
+use super::WaitQueue;
+use crate::park::Class;
+use crate::task::Core;
+use crate::task::Name;
+use crate::task::TaskId;
+use crate::task::Vtable;
+use crate::task::cancel::CancelId;
+use crate::task::cancel::CancelNode;
+use crate::task::cancel::Shield;
+use crate::task::inbox::Bell;
+use crate::task::inbox::Inbox;
+use crate::task::inbox::Message;
+use crate::task::phase::Session;
+use crate::task::phase::Winner;
+use crate::task::waiters::Waiter;
+use crate::task::waiters::Who;
+use loom::cell::UnsafeCell;
+use loom::sync::Notify;
+use loom::sync::atomic::AtomicUsize;
+use loom::sync::atomic::Ordering;
+use loom::thread;
+use std::panic::Location;
+use std::ptr;
+use std::sync::Arc;
+
+struct Ring(Arc<Notify>);
+
+impl Bell for Ring {
+    fn ring(&self) {
+        self.0.notify();
+    }
+}
+
+/// Messages that nobody has received yet.
+type Queue = WaitQueue<usize>;
+
+/// The worker's side: one task, its inbox and its bell.
+struct Worker {
+    core: Box<Core>,
+    inbox: Arc<Inbox>,
+    bell: Arc<Notify>,
+    /// What the waker hands over lies on the task's stack; loom sees who touches it when.
+    slot: Arc<UnsafeCell<usize>>,
+    queue: Arc<Queue>,
+}
+
+impl Worker {
+    fn new() -> Self {
+        let bell = Arc::new(Notify::new());
+        let inbox = Arc::new(Inbox::new(Box::new(Ring(Arc::clone(&bell)))));
+        let base = CancelNode::new(CancelId(0), Shield::Down);
+        let stack = Class::for_usable(1).unwrap();
+        let name = Name::Place(Location::caller());
+        let core = Box::new(Core::new(TaskId(1), name, stack, base, &NOTHING));
+        // SAFETY: the inbox is kept as long as the core; nothing frees the record by its pointer.
+        unsafe { core.settle_in(&raw const *core, Arc::as_ptr(&inbox)) };
+        let queue = Arc::new(Queue::new(0));
+        Self { core, inbox, bell, slot: Arc::new(UnsafeCell::new(0)), queue }
+    }
+
+    fn sender(&self) -> Sender {
+        Sender { queue: Arc::clone(&self.queue), slot: Arc::clone(&self.slot) }
+    }
+
+    /// One receive: `early` claims the session as a timer or a cancellation would, after the switch;
+    /// `locals` are sends by other tasks of this worker. Returns how many messages were received.
+    fn receive(&self, early: Option<Winner>, locals: usize) -> usize {
+        let mut opened: Option<Session> = None;
+        let waiter = std::cell::OnceCell::new();
+        let got = self.queue.with(|messages, line| {
+            if *messages > 0 {
+                *messages -= 1;
+                return true;
+            }
+            let session = *opened.insert(self.core.phase.open());
+            let waiter = waiter.get_or_init(|| Waiter::new((Who::Task(&*self.core), session)));
+            // SAFETY: removed below, under the lock.
+            unsafe { line.push(waiter) };
+            false
+        });
+        let mut queued = false;
+        if !got {
+            // Switched away. Timers and cancellations claim here and nowhere else.
+            if let (Some(winner), Some(session)) = (early, opened) {
+                queued = self.core.phase.claim(session, winner);
+            }
+        }
+        for _ in 0..locals {
+            self.sender().send(Arc::as_ptr(&self.inbox), |_| {
+                assert!(!queued, "queued twice");
+                queued = true;
+            });
+        }
+        if got {
+            return 1;
+        }
+        self.run_until_queued(queued);
+        let Some(waiter) = waiter.get() else { unreachable!("it waited") };
+        let winner = self.core.phase.winner();
+        self.queue.with(|_, line| line.remove(waiter));
+        match winner {
+            Winner::Event => self.slot.with_mut(|slot| {
+                // SAFETY: the waker's write is ordered before the push that brought us here.
+                unsafe { ptr::replace(slot, 0) }
+            }),
+            Winner::Timeout | Winner::Cancellation => 0,
+        }
+    }
+
+    fn run_until_queued(&self, mut queued: bool) {
+        while !queued {
+            self.inbox.drain(|message| match message {
+                Message::Wake(core) => {
+                    assert!(ptr::eq(core, &*self.core) && !queued, "queued twice");
+                    queued = true;
+                }
+                other => unreachable!("{other:?}"),
+            });
+            if !queued && self.inbox.fall_asleep() {
+                self.bell.wait();
+            }
+        }
+    }
+}
+
+/// The senders' side, on any thread.
+struct Sender {
+    queue: Arc<Queue>,
+    slot: Arc<UnsafeCell<usize>>,
+}
+
+// SAFETY: the queue is `Send`, and loom checks who touches the slot.
+unsafe impl Send for Sender {}
+
+impl Sender {
+    fn send(&self, here: *const Inbox, queue: impl FnOnce(*const Core)) {
+        let claimed = self.queue.with(|messages, line| {
+            let claimed = line.claim_first_of_any(here);
+            match &claimed {
+                // SAFETY: the winner of the claim alone writes to the waiter's slot.
+                Some(_) => self.slot.with_mut(|slot| unsafe { *slot += 1 }),
+                None => *messages += 1,
+            }
+            claimed
+        });
+        if let Some(claimed) = claimed {
+            claimed.wake(queue);
+        }
+    }
+}
+
+unsafe fn nothing(_: *const Core) {}
+
+static NOTHING: Vtable = Vtable { root: nothing, free: nothing };
+
+fn model(early: Option<Winner>, locals: usize, remotes: usize) {
+    loom::model(move || {
+        let worker = Worker::new();
+        let sent = Arc::new(AtomicUsize::new(0));
+        let senders: Vec<_> = (0..remotes)
+            .map(|_| {
+                let (sender, sent) = (worker.sender(), Arc::clone(&sent));
+                thread::spawn(move || {
+                    sender.send(ptr::null(), |_| unreachable!("no worker here"));
+                    sent.fetch_add(1, Ordering::Relaxed);
+                })
+            })
+            .collect();
+        let mut received = worker.receive(early, locals);
+        // The task's frame ends here: a late waker would race with this write.
+        // SAFETY: nobody may touch the slot any more, which is what loom checks.
+        worker.slot.with_mut(|slot| unsafe { *slot = 0 });
+        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        worker.inbox.drain(|_| panic!("a wake-up after the wait"));
+        received += worker.queue.with(|messages, _| std::mem::take(messages));
+        assert_eq!(received, locals + remotes, "a message was lost or doubled");
+        assert_eq!(sent.load(Ordering::Relaxed), remotes);
+    });
+}
+
+#[test]
+fn one_waker_wakes_the_task_once() {
+    model(None, 0, 1);
+}
+
+#[test]
+fn of_two_wakers_one_wins_and_the_other_leaves_its_message() {
+    model(None, 0, 2);
+}
+
+#[test]
+fn a_waker_and_a_timeout_have_one_winner() {
+    model(Some(Winner::Timeout), 0, 1);
+}
+
+#[test]
+fn two_wakers_and_a_cancellation_have_one_winner() {
+    model(Some(Winner::Cancellation), 0, 2);
+}
+
+#[test]
+fn a_plain_claim_on_the_own_worker_meets_a_waker_elsewhere() {
+    model(None, 1, 1);
+}
+
+#[test]
+fn a_plain_claim_a_timeout_and_a_waker_have_one_winner() {
+    model(Some(Winner::Timeout), 1, 1);
+}
+
+#[test]
+fn two_waits_in_a_row_are_not_mixed_up() {
+    loom::model(|| {
+        let worker = Worker::new();
+        let sender = worker.sender();
+        let remote = thread::spawn(move || sender.send(ptr::null(), |_| unreachable!("no worker")));
+        let mut received = worker.receive(Some(Winner::Timeout), 0);
+        if received == 0 {
+            received = worker.receive(None, 0);
+        }
+        remote.join().unwrap();
+        assert_eq!(received, 1);
+        worker.inbox.drain(|_| panic!("a wake-up after the wait"));
+    });
+}
+
+#[test]
+fn a_letter_posted_while_the_worker_falls_asleep_rings_the_bell() {
+    use crate::task::inbox::CancelKey;
+    loom::model(|| {
+        let worker = Worker::new();
+        let inbox = Arc::clone(&worker.inbox);
+        let key = CancelKey { index: 7, generation: 1 };
+        let remote = thread::spawn(move || inbox.post(Message::Cancel(key)));
+        let mut read = 0;
+        while read == 0 {
+            worker.inbox.drain(|message| {
+                assert!(matches!(message, Message::Cancel(found) if found == key));
+                read += 1;
+            });
+            if read == 0 && worker.inbox.fall_asleep() {
+                worker.bell.wait();
+            }
+        }
+        remote.join().unwrap();
+        assert_eq!(read, 1);
+    });
+}

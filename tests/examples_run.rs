@@ -1,0 +1,326 @@
+//! The examples as a user runs them: real processes, plain `std` clients, exit codes, signals.
+
+use std::env;
+use std::io;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::ChildStderr;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// A read that takes longer has failed: what is waited for here comes within milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const GREETING: &str = "Welcome to the server pal, feel free to send me something!\n-> ";
+
+/// An example's program, built of the same profile as this test, ready to be started.
+#[track_caller]
+fn example(name: &str) -> Command {
+    let this_test = env::current_exe().expect("a test has a path");
+    let profile_folder =
+        this_test.ancestors().nth(2).expect("target/PROFILE/deps/TEST").to_path_buf();
+    let program = profile_folder.join("examples").join(name);
+    if !program.exists() {
+        build(name, profile_folder);
+    }
+    let mut command = Command::new(program);
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// `cargo test --test examples_run` alone builds no examples.
+#[track_caller]
+fn build(name: &str, profile_folder: PathBuf) {
+    let folder_name = profile_folder.file_name().and_then(|name| name.to_str());
+    let profile = match folder_name.expect("a profile's folder has a name") {
+        "debug" => "dev",
+        other => other,
+    };
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--example", name, "--profile", profile, "--target-dir"])
+        .arg(profile_folder.parent().expect("target/PROFILE"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(status.expect("cargo starts").success(), "the example {name} cannot be built");
+}
+
+/// A running server; what is left of it is killed on drop.
+struct Server {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts an example and waits until its log says where it serves.
+    #[track_caller]
+    fn start(name: &str, arguments: &[&str]) -> Self {
+        let mut child =
+            example(name).args(arguments).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut log = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
+        let mut line = String::new();
+        log.read_line(&mut line).expect("a log of text");
+        let address = line.trim_end().split_once("Serving at ").map(|(_, address)| address);
+        let address = address.unwrap_or_else(|| panic!("{name} serves nowhere: {line}"));
+        let address = address.parse().expect("an address");
+        Self { child, log, address }
+    }
+
+    #[track_caller]
+    fn connect(&self) -> Client {
+        let stream = TcpStream::connect(self.address).expect("the server listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        Client(stream)
+    }
+
+    fn interrupt(&self) {
+        let id = self.child.id().try_into().expect("a process's number is a pid_t");
+        // SAFETY: no memory is involved; the child has not been waited for, so the number is its own.
+        let result = unsafe { libc::kill(id, libc::SIGINT) };
+        assert_eq!(result, 0, "{}", io::Error::last_os_error());
+    }
+
+    /// Waits for the end: the exit code and the rest of the log. `None`: killed by a signal.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut log = String::new();
+        self.log.read_to_string(&mut log).expect("a log of text");
+        (self.child.wait().expect("a child").code(), log)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail if it has ended, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Client(TcpStream);
+
+impl Client {
+    #[track_caller]
+    fn say(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).expect("the server listens");
+    }
+
+    #[track_caller]
+    fn expect(&mut self, text: &str) {
+        let mut got = vec![0; text.len()];
+        self.0.read_exact(&mut got).expect("an answer");
+        assert_eq!(String::from_utf8_lossy(&got), text);
+    }
+
+    #[track_caller]
+    fn expect_end(&mut self) {
+        let mut rest = String::new();
+        self.0.read_to_string(&mut rest).expect("an orderly end");
+        assert_eq!(rest, "");
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("a socket")
+    }
+}
+
+/// Runs an example to its end.
+#[track_caller]
+fn output(name: &str, arguments: &[&str]) -> Output {
+    example(name).args(arguments).output().expect("it starts")
+}
+
+#[track_caller]
+fn stdout_of(name: &str) -> String {
+    let output = output(name, &[]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[track_caller]
+fn assert_contains(log: &str, expected: &str) {
+    assert!(log.contains(expected), "no `{expected}` in:\n{log}");
+}
+
+/// A server that is interrupted says so, closes `client`'s connection and ends well.
+#[track_caller]
+fn assert_ends_on_ctrl_c(server: Server, client: &mut Client) {
+    server.interrupt();
+    client.expect_end();
+    let (code, log) = server.end();
+    assert_eq!(code, Some(0), "{log}");
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.contains("INFO") && last.ends_with("Ctrl+C detected, exiting"), "{log}");
+}
+
+#[test]
+fn hello_says_hello() {
+    assert_eq!(stdout_of("hello"), "Hello, world!\n(10 letters, said by a task)\n");
+}
+
+#[test]
+fn the_sleepers_sleep_at_the_same_time() {
+    let printed = stdout_of("sleepers");
+    let lines: Vec<_> = printed.lines().collect();
+    let [first @ .., last] = &lines[..] else { panic!("nothing was printed") };
+    let expected = [
+        "[main] Children spawned, awaiting completion",
+        "[child] Child spawned! Sleeping for 2 seconds",
+        "[child 1] Child spawned! Sleeping for 2 seconds",
+        "[child] Had a nice nap!",
+        "[child 1] Had a nice nap!",
+    ];
+    assert_eq!(first, expected);
+    let seconds = last
+        .strip_prefix("[main] Children execution complete in ")
+        .and_then(|rest| rest.strip_suffix(" seconds")?.parse::<f64>().ok())
+        .unwrap_or_else(|| panic!("the last line is `{last}`"));
+    assert!(seconds >= 2.0, "they slept too little: {seconds} s");
+}
+
+#[test]
+fn the_echo_server_answers_byte_by_byte_and_logs_what_it_does() {
+    let server = Server::start("echo_server", &["127.0.0.1:0"]);
+    let mut client = server.connect();
+    client.expect(GREETING);
+    client.say("async server test\n");
+    client.expect("Got: async server test\n-> ");
+    client.say("yay!\n");
+    client.expect("Got: yay!\n-> ");
+    client.0.shutdown(std::net::Shutdown::Write).expect("a socket");
+    client.expect_end();
+    server.interrupt();
+    let (_, log) = server.end();
+    let from = client.address();
+    let expected = [
+        format!("{from} connected"),
+        format!("Got: \"async server test\\n\" from {from}"),
+        format!("Echoed back \"async server test\\n\" to {from}"),
+        format!("Got: \"yay!\\n\" from {from}"),
+        format!("Echoed back \"yay!\\n\" to {from}"),
+        format!("Connection from {from} closed"),
+        "Ctrl+C detected, exiting".into(),
+    ];
+    let said: Vec<_> = log.lines().filter_map(|line| Some(line.split_once("] ")?.1)).collect();
+    assert_eq!(said, expected, "{log}");
+}
+
+#[test]
+fn an_exit_ends_the_echo_server_with_a_failure_and_everybody_with_it() {
+    let server = Server::start("echo_server", &["127.0.0.1:0"]);
+    let mut bystander = server.connect();
+    bystander.expect(GREETING);
+    let mut client = server.connect();
+    client.expect(GREETING);
+    client.say("exit\n");
+    client.expect("Shutting down the server\n");
+    client.expect_end();
+    bystander.expect_end();
+    let (code, log) = server.end();
+    assert_eq!(code, Some(1), "{log}");
+    let last = log.lines().last().unwrap_or_default();
+    assert_contains(last, "ERROR");
+    assert_contains(last, "] Exiting due to ");
+}
+
+#[test]
+fn ctrl_c_ends_the_echo_server_well() {
+    let server = Server::start("echo_server", &["127.0.0.1:0"]);
+    let mut client = server.connect();
+    client.expect(GREETING);
+    client.say("one\n");
+    client.expect("Got: one\n-> ");
+    assert_ends_on_ctrl_c(server, &mut client);
+}
+
+#[test]
+fn a_reset_does_not_end_the_echo_server() {
+    let server = Server::start("echo_server", &["127.0.0.1:0"]);
+    let mut lost = server.connect();
+    lost.expect(GREETING);
+    let linger = socket2::SockRef::from(&lost.0).set_linger(Some(Duration::ZERO));
+    linger.expect("a socket");
+    let lost_address = lost.address();
+    drop(lost);
+    let mut client = server.connect();
+    client.expect(GREETING);
+    client.say("still there?");
+    client.expect("Got: still there?-> ");
+    server.interrupt();
+    let (code, log) = server.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert_contains(&log, &format!("Lost {lost_address}: "));
+}
+
+#[test]
+fn rust_log_overrides_the_level() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("a socket").to_string();
+    let quiet = example("echo_server").arg(&address).env("RUST_LOG", "off").output();
+    let quiet = quiet.expect("it starts");
+    assert_eq!(quiet.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&quiet.stderr), "");
+}
+
+#[test]
+fn an_address_that_cannot_be_used_is_an_error() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken_address = taken.local_addr().expect("a socket").to_string();
+    let uses: [(&str, &[&str], &str); 7] = [
+        ("echo_server", &["nonsense"], "nonsense"),
+        ("echo_server", &[&taken_address], &taken_address),
+        ("chat_server", &["nonsense"], "nonsense"),
+        ("chat_server", &[&taken_address], &taken_address),
+        ("proxy", &[&taken_address, "127.0.0.1:1"], &taken_address),
+        ("proxy", &["127.0.0.1:0", "nonsense"], "nonsense"),
+        ("proxy", &[], "usage: proxy LISTEN TARGET"),
+    ];
+    for (name, arguments, named) in uses {
+        let output = output(name, arguments);
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name}: {log}");
+        assert_contains(&log, named);
+    }
+}
+
+#[test]
+fn the_chat_server_passes_lines_on_and_ends_on_ctrl_c() {
+    let server = Server::start("chat_server", &["127.0.0.1:0"]);
+    let [mut ann, mut bob] = [server.connect(), server.connect()];
+    ann.say("ann\n");
+    ann.expect("* What is your name?\n* Already here: \n");
+    bob.say("bob\n");
+    bob.expect("* What is your name?\n* Already here: ann\n");
+    ann.expect("* bob has joined\n");
+    bob.say("hello\n");
+    ann.expect("bob: hello\n");
+    ann.say("hello, bob\n");
+    bob.expect("ann: hello, bob\n");
+    drop(bob);
+    ann.expect("* bob has left\n");
+    assert_ends_on_ctrl_c(server, &mut ann);
+}
+
+#[test]
+fn the_proxy_joins_a_client_to_the_echo_server_and_ends_on_ctrl_c() {
+    let echo = Server::start("echo_server", &["127.0.0.1:0"]);
+    let proxy = Server::start("proxy", &["127.0.0.1:0", &echo.address.to_string()]);
+    let mut leaving = proxy.connect();
+    leaving.expect(GREETING);
+    leaving.say("ping\n");
+    leaving.expect("Got: ping\n-> ");
+    leaving.0.shutdown(std::net::Shutdown::Write).expect("a socket");
+    leaving.expect_end();
+    let mut staying = proxy.connect();
+    staying.expect(GREETING);
+    assert_ends_on_ctrl_c(proxy, &mut staying);
+}
