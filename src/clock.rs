@@ -57,11 +57,6 @@ impl Clock {
     pub(crate) fn nanos_at(&self, at: Instant) -> Option<Nanos> {
         u64::try_from(at.saturating_duration_since(self.epoch).as_nanos()).ok()
     }
-
-    /// `timeout` from now; `None`, that is never, past the clock's range.
-    pub(crate) fn nanos_after(&self, timeout: Duration) -> Option<Nanos> {
-        self.now().checked_add(u64::try_from(timeout.as_nanos()).ok()?)
-    }
 }
 
 /// The system's time, for code that runs outside of a runtime.

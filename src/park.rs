@@ -27,11 +27,11 @@ use std::ptr;
 use std::ptr::NonNull;
 
 pub(crate) use crate::scheduler::Worker;
-use crate::scheduler::records::Records;
 pub(crate) use crate::scheduler::reactor::Left;
 pub(crate) use crate::scheduler::reactor::Remote;
 pub(crate) use crate::scheduler::reactor::SourceKey;
 pub(crate) use crate::scheduler::reactor::Turn;
+use crate::scheduler::records::Records;
 pub(crate) use crate::stack::Class;
 
 /// Cancellations that a task may swallow before the log names it.

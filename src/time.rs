@@ -57,7 +57,7 @@ pub fn sleep(duration: Duration) {
     if duration.is_zero() {
         return me.yield_now();
     }
-    match me.worker().clock.nanos_after(duration) {
+    match me.worker().deadline_after(duration) {
         Some(at) => sleep_task(me, at),
         None => sleep_task_forever(me),
     }
@@ -89,7 +89,7 @@ pub fn sleep_until(deadline: Instant) {
     };
     me.checkpoint();
     match me.worker().clock.nanos_at(deadline) {
-        Some(at) if at <= me.worker().clock.now() => me.yield_now(),
+        Some(at) if at <= me.worker().read_clock() => me.yield_now(),
         Some(at) => sleep_task(me, at),
         None => sleep_task_forever(me),
     }
@@ -173,7 +173,8 @@ fn sleep_task(me: Running, at: Nanos) {
     let session = me.open(WaitReason::Sleep);
     if me.park(session, Some(at), Abort::Now) == Winner::Timeout {
         let slept = Duration::from_nanos(clock.now().saturating_sub(before));
-        me.worker().hook_task("after_sleep", me.core(), |_, task| debugger.after_sleep(task, slept));
+        me.worker()
+            .hook_task("after_sleep", me.core(), |_, task| debugger.after_sleep(task, slept));
     }
 }
 

@@ -147,6 +147,7 @@ impl<S> WaitQueue<S> {
         let (Some(session), Some(waiter)) = (session, waiter.get()) else { return Winner::Event };
         let leave = |waiter: &Waiter| self.with(|_, line| line.remove(waiter));
         let _place = Place { waiter, leave };
+        me.worker().read_clock();
         let deadline = deadline.and_then(|at| me.worker().clock.nanos_at(at));
         me.park(session, deadline, abort)
     }

@@ -78,8 +78,8 @@ impl TcpStream {
 
     fn connect_to(addr: SocketAddr) -> io::Result<Self> {
         let kind = socket2::Type::STREAM.nonblocking().cloexec();
-        let socket = Socket::new(socket2::Domain::for_address(addr), kind, None)
-            .map_err(sys::name_limit)?;
+        let socket =
+            Socket::new(socket2::Domain::for_address(addr), kind, None).map_err(sys::name_limit)?;
         let stream = Self { io: Io::new(net::TcpStream::from(socket)) };
         let mut begun = false;
         stream.io.call(Direction::Write, |socket| {
@@ -196,7 +196,8 @@ impl Read for &TcpStream {
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let room = bufs.iter().map(|buf| buf.len()).sum();
-        self.io.call(Direction::Read, |mut socket| Ok(after_read(socket.read_vectored(bufs)?, room)))
+        self.io
+            .call(Direction::Read, |mut socket| Ok(after_read(socket.read_vectored(bufs)?, room)))
     }
 }
 
@@ -207,7 +208,8 @@ impl Write for &TcpStream {
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.io.call(Direction::Write, |mut socket| Ok((socket.write_vectored(bufs)?, Left::Unknown)))
+        self.io
+            .call(Direction::Write, |mut socket| Ok((socket.write_vectored(bufs)?, Left::Unknown)))
     }
 
     /// Nothing to do: a stream has no buffer of its own.

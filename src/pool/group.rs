@@ -91,12 +91,7 @@ impl Group {
     }
 
     /// A child has panicked. The first payload goes to the parent, the others to the log.
-    pub(crate) fn child_panicked(
-        &self,
-        name: &Name,
-        id: TaskId,
-        payload: Box<dyn Any + Send>,
-    ) {
+    pub(crate) fn child_panicked(&self, name: &Name, id: TaskId, payload: Box<dyn Any + Send>) {
         self.panicked(payload, |text| {
             local::log(
                 log::Level::Error,
@@ -130,7 +125,8 @@ impl Group {
             // SAFETY: as above.
             unsafe { inner.hang_below(&self.outer, me) };
         }
-        let alarm = AbortOnUnwind;
+        // I3: an unwind past this frame would free what the children borrow.
+        let alarm = sys::AbortOnUnwind("giambio: a pool unwound before its last child had ended\n");
         let result = match scope::caught(me, || self.body(me, body)) {
             Ok(value) => Some(Ok(value)),
             Err(payload) => self.body_unwound(payload),
@@ -146,7 +142,7 @@ impl Group {
             inner.close();
         }
         self.outer.leave(me);
-        std::mem::forget(alarm);
+        alarm.disarm();
         match (self.panic.take(), result) {
             (Some(payload), result) => {
                 scope::drop_value(result);
@@ -210,13 +206,4 @@ impl Cut {
 pub(crate) fn here(call: &str, reach: Reach) -> (Running, Group) {
     let me = park::current_for(call);
     (me, Group::new(me, reach))
-}
-
-/// I3: an unwind past this frame would free what the children borrow.
-struct AbortOnUnwind;
-
-impl Drop for AbortOnUnwind {
-    fn drop(&mut self) {
-        sys::abort_with(&["giambio: a pool unwound before its last child had ended\n"]);
-    }
 }

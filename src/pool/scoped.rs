@@ -153,7 +153,7 @@ fn cut_after<'env, T>(
 ) -> Option<T> {
     let (me, group) = group::here(call, Reach::Body);
     let pool = Pool::new(group);
-    let deadline = timeout.and_then(|timeout| me.worker().clock.nanos_after(timeout));
+    let deadline = timeout.and_then(|timeout| me.worker().deadline_after(timeout));
     let result = pool.group.run(me, || {
         match timeout {
             Some(timeout) if timeout.is_zero() => pool.cancel(),

@@ -19,12 +19,14 @@ use std::ops::Deref;
 use std::panic::Location;
 
 /// A pool whose first error cancels the rest and is returned: see [`try_pool`].
-pub struct TryPool<'scope, 'env: 'scope, E> {
+// `E: 'env` costs a caller nothing, and tells the compiler that `'env` alone limits what children may
+// borrow: without it, children of a pool with `Box<dyn Error>` could borrow only what is `'static`.
+pub struct TryPool<'scope, 'env: 'scope, E: 'env> {
     pool: Pool<'scope, 'env>,
     error: Cell<Option<E>>,
 }
 
-impl<'scope, E> TryPool<'scope, '_, E> {
+impl<'scope, 'env, E: 'env> TryPool<'scope, 'env, E> {
     /// Starts a task whose error fails the pool: otherwise like [`Pool::spawn`].
     ///
     /// # Panics
@@ -34,10 +36,7 @@ impl<'scope, E> TryPool<'scope, '_, E> {
     pub fn spawn<T: 'scope>(
         &'scope self,
         f: impl FnOnce() -> Result<T, E> + 'scope,
-    ) -> Task<'scope, T>
-    where
-        E: 'scope,
-    {
+    ) -> Task<'scope, T> {
         let me = park::current_for("`spawn`");
         let name = Name::Place(Location::caller());
         let plan = Plan { name, stack: default_stack(me), panic_goes: PanicGoes::ToThePool };
@@ -64,7 +63,7 @@ impl<'scope, E> TryPool<'scope, '_, E> {
     }
 }
 
-impl<'scope, 'env, E> Deref for TryPool<'scope, 'env, E> {
+impl<'scope, 'env, E: 'env> Deref for TryPool<'scope, 'env, E> {
     type Target = Pool<'scope, 'env>;
 
     fn deref(&self) -> &Pool<'scope, 'env> {
@@ -110,7 +109,7 @@ impl<E> fmt::Debug for TryPool<'_, '_, E> {
 /// # let _: Result<(), _> = result;
 /// ```
 #[track_caller]
-pub fn try_pool<'env, T, E>(
+pub fn try_pool<'env, T, E: 'env>(
     f: impl for<'scope> FnOnce(&'scope TryPool<'scope, 'env, E>) -> Result<T, E>,
 ) -> Result<T, E> {
     let (me, group) = group::here("`giambio::try_pool`", Reach::Children);

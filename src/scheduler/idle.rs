@@ -97,12 +97,6 @@ impl Worker {
         Some(left)
     }
 
-    fn read_clock(&self) -> Nanos {
-        let now = self.clock.now();
-        self.now.set(now);
-        now
-    }
-
     fn poll(&self, timeout: Option<Duration>) {
         let wake = |core: &Core| self.queue.push(core);
         if self.debugger.is_none() {

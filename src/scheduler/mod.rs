@@ -50,6 +50,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+use timers::Lateness;
 use timers::TimerNode;
 use timers::Timers;
 
@@ -203,7 +205,9 @@ impl Worker {
 
     /// Runs until every task has ended. `main` was admitted before, and nothing else.
     pub(crate) fn run(&self, main: &Core) {
-        let alarm = AbortOnUnwind;
+        let alarm = sys::AbortOnUnwind(
+            "giambio: the scheduler panicked; its tasks cannot be left behind\n",
+        );
         self.root.set(&main.base);
         LOCAL.with(|local| local.worker.set(ptr::from_ref(self).cast()));
         self.hook("on_start", |debugger| debugger.on_start());
@@ -219,7 +223,7 @@ impl Worker {
         self.hook("on_exit", |debugger| debugger.on_exit());
         LOCAL.with(|local| local.worker.set(ptr::null()));
         self.root.set(ptr::null());
-        std::mem::forget(alarm);
+        alarm.disarm();
     }
 
     #[inline]
@@ -394,17 +398,30 @@ impl Worker {
         });
     }
 
+    /// Sets a deadline. `now` was read not long ago.
+    ///
     /// # Safety
     ///
     /// `node` and what its target names stay alive and in place until it has fired or was removed.
     #[inline]
     pub(crate) unsafe fn set_timer(&self, node: &TimerNode<Expiry>, at: Nanos) {
+        let soon = at.saturating_sub(self.now.get()) < idle::PRECISE_BELOW;
+        let lateness = if soon { Lateness::Least } else { Lateness::Millisecond };
         // SAFETY: passed on to the caller.
-        unsafe { self.timers.borrow_mut().insert(node, at, self.is_soon(at)) };
+        unsafe { self.timers.borrow_mut().insert(node, at, lateness) };
     }
 
-    fn is_soon(&self, at: Nanos) -> bool {
-        at.saturating_sub(self.now.get()) < idle::PRECISE_BELOW
+    /// Reads the clock, for everybody.
+    #[inline]
+    pub(crate) fn read_clock(&self) -> Nanos {
+        let now = self.clock.now();
+        self.now.set(now);
+        now
+    }
+
+    /// `timeout` from now; `None`, that is never, past the clock's range.
+    pub(crate) fn deadline_after(&self, timeout: Duration) -> Option<Nanos> {
+        self.read_clock().checked_add(u64::try_from(timeout.as_nanos()).ok()?)
     }
 
     pub(crate) fn debugger(&self) -> Option<&dyn Debugger> {
@@ -439,14 +456,5 @@ impl fmt::Debug for Worker {
             .field("id", &self.id)
             .field("live", &self.live)
             .finish_non_exhaustive()
-    }
-}
-
-/// I2: an unwind out of the scheduler would leave suspended tasks behind.
-struct AbortOnUnwind;
-
-impl Drop for AbortOnUnwind {
-    fn drop(&mut self) {
-        sys::abort_with(&["giambio: the scheduler panicked; its tasks cannot be left behind\n"]);
     }
 }

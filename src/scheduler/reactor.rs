@@ -113,11 +113,7 @@ struct Half {
 
 impl Half {
     fn new() -> Self {
-        Self {
-            ready: Cell::new(true),
-            handing_over: Cell::new(false),
-            waiters: Waiters::new(),
-        }
+        Self { ready: Cell::new(true), handing_over: Cell::new(false), waiters: Waiters::new() }
     }
 
     /// Wakes the task that has waited longest, unless one is on its way.

@@ -29,6 +29,15 @@ const NOT_QUEUED: u32 = u32::MAX;
 /// Timers that can be set at once: positions are 32 bits wide, to keep nodes small.
 const MAX_LIVE: usize = u32::MAX as usize - 1;
 
+/// How late a deadline may be noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lateness {
+    /// As little as the machine allows: it was set for so short a time that a millisecond matters.
+    Least,
+    /// Up to a millisecond.
+    Millisecond,
+}
+
 /// A deadline's place in a [`Timers`]; lives where the waiter lives.
 ///
 /// That is, on the blocked task's stack or in a scope. It can be set again once it has fired or
@@ -104,8 +113,6 @@ impl<T: Copy> Timers<T> {
 
     /// Sets `node` to fire at `at`, in nanoseconds.
     ///
-    /// `precise` says that the deadline was so near when it was set that a millisecond matters.
-    ///
     /// # Safety
     ///
     /// * `node` is not queued, here or elsewhere.
@@ -116,8 +123,8 @@ impl<T: Copy> Timers<T> {
     /// # Panics
     ///
     /// With `u32::MAX - 1` timers already set.
-    #[expect(clippy::fn_params_excessive_bools, reason = "an attribute to store, not a mode")]
-    pub(crate) unsafe fn insert(&mut self, node: *const TimerNode<T>, at: u64, precise: bool) {
+    pub(crate) unsafe fn insert(&mut self, node: *const TimerNode<T>, at: u64, lateness: Lateness) {
+        let precise = lateness == Lateness::Least;
         assert_room(self.heap.len());
         let entry = Entry { at, seq: self.seq, node };
         debug_assert!(!entry.node().is_queued(), "a timer was set twice");

@@ -19,13 +19,13 @@ impl<'nodes> Scene<'nodes> {
     fn set(&mut self, node: &'nodes TimerNode<u32>, at: u64) {
         // SAFETY: the node is borrowed, shared, for as long as the heap is used. No test sets a
         // queued node but the one that wants to be stopped for it.
-        unsafe { self.timers.insert(node, at, false) };
+        unsafe { self.timers.insert(node, at, Lateness::Millisecond) };
     }
 
     #[track_caller]
     fn set_precise(&mut self, node: &'nodes TimerNode<u32>, at: u64) {
         // SAFETY: as in `set`.
-        unsafe { self.timers.insert(node, at, true) };
+        unsafe { self.timers.insert(node, at, Lateness::Least) };
     }
 
     /// The targets of all that is due at `now`, in the order in which they fire.

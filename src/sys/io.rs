@@ -116,12 +116,3 @@ impl TimerFd {
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
-
-/// Ends the process with a last word on standard error, without allocating or unwinding.
-pub(crate) fn abort_with(parts: &[&str]) -> ! {
-    for part in parts {
-        // SAFETY: the pointer and the length are those of a live string.
-        unsafe { libc::write(2, part.as_ptr().cast(), part.len()) };
-    }
-    std::process::abort()
-}

@@ -21,6 +21,8 @@
 //! mapping may go depends on who runs on it, which only the layer above can count).
 
 #[cfg(unix)]
+mod abort;
+#[cfg(unix)]
 mod fork;
 #[cfg(unix)]
 mod io;
@@ -28,10 +30,10 @@ mod io;
 mod unix;
 
 #[cfg(unix)]
+pub(crate) use abort::{AbortOnUnwind, abort_with};
+#[cfg(unix)]
 pub(crate) use fork::{is_forked_child, watch_forks};
 #[cfg(unix)]
-pub(crate) use io::{Direction, TimerFd, abort_with, is_ready, name_limit, wait_for_fd};
+pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
 #[cfg(unix)]
-pub(crate) use unix::{
-    guard, max_map_count, page_size, protect, release, reserve, thread_count,
-};
+pub(crate) use unix::{guard, max_map_count, page_size, protect, release, reserve, thread_count};

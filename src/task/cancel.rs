@@ -141,7 +141,10 @@ impl CancelNode {
         while let Some(node) = at {
             // SAFETY: as in `cancel`.
             let owner = unsafe { node.owner.get().as_ref() };
-            owner.filter(|owner| ptr::eq(&raw const owner.base, node)).into_iter().for_each(&mut visit);
+            owner
+                .filter(|owner| ptr::eq(&raw const owner.base, node))
+                .into_iter()
+                .for_each(&mut visit);
             at = node.next_below(self, |_| true);
         }
     }

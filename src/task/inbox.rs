@@ -94,12 +94,8 @@ impl Inbox {
             // knows of it.
             unsafe { &(*letter).next }.store(below, Ordering::Relaxed);
             // AcqRel: the worker must see what was written before the push.
-            match self.head.compare_exchange_weak(
-                head,
-                letter,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
+            match self.head.compare_exchange_weak(head, letter, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) => break,
                 Err(now) => head = now,
             }

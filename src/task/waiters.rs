@@ -91,7 +91,9 @@ impl Waiters {
         while let Some(waiter) = self.0.front() {
             let &(who, session) = waiter.value();
             self.0.remove(waiter);
-            let Who::Task(core) = who else { unreachable!("a thread waits among one worker's tasks") };
+            let Who::Task(core) = who else {
+                unreachable!("a thread waits among one worker's tasks")
+            };
             // SAFETY: the waiter was linked, so `push`'s caller kept the record alive.
             let core = unsafe { &*core };
             if core.phase.claim_on_own_worker(session, Winner::Event) {
