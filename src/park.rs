@@ -236,8 +236,6 @@ impl Running {
     pub(crate) fn refresh_budget(self) {
         if self.core().cancel_pending() {
             LOCAL.with(|local| local.budget.set(0));
-        } else {
-            self.core().raises.set(0);
         }
     }
 

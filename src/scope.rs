@@ -79,6 +79,10 @@ impl Scope {
     pub(crate) fn leave(&self, me: Running) {
         if let Some(parent) = self.node.parent() {
             me.core().set_innermost(parent);
+            // Behind a shield the task is not free of what is cancelled further out.
+            if self.node.is_effective() && !parent.is_in_a_cancelled_one() {
+                me.core().raises.set(0);
+            }
         }
         self.close();
         me.refresh_budget();
@@ -343,6 +347,8 @@ pub fn finally<T>(body: impl FnOnce() -> T, cleanup: impl FnOnce()) -> T {
     let ended = caught_anywhere(body);
     let cleaned = caught_anywhere(|| shield(cleanup));
     match (ended, cleaned) {
+        // A panic is worth more than a cancellation, whatever came first.
+        (Err(cut), Err(payload)) if cancelled_scope(&*cut).is_some() => go_on(payload),
         (Err(payload), Err(second)) => {
             local::log(
                 log::Level::Error,

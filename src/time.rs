@@ -170,6 +170,8 @@ fn sleep_task(me: Running, at: Nanos) {
     let before = clock.now();
     let asked = Duration::from_nanos(at.saturating_sub(before));
     me.worker().hook_task("before_sleep", me.core(), |_, task| debugger.before_sleep(task, asked));
+    // The hook may have cancelled the task.
+    me.checkpoint();
     let session = me.open(WaitReason::Sleep);
     if me.park(session, Some(at), Abort::Now) == Winner::Timeout {
         let slept = Duration::from_nanos(clock.now().saturating_sub(before));

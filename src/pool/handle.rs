@@ -99,12 +99,12 @@ impl<'scope, T> Task<'scope, T> {
         if !core.finished.get() {
             wait_queue::wait(me, &core.joiners, None, WaitReason::Join(core.id), Abort::Now);
         }
-        let outcome = self.joined().take_outcome();
-        if !matches!(outcome, Outcome::Returned(_)) {
-            // The failure that ended the task may have cancelled us as well.
+        if !self.joined().has_returned() {
+            // The failure that ended the task may have cancelled us as well. It is still the handle's:
+            // what this raises drops the handle, and that logs a payload.
             me.checkpoint();
         }
-        let cause = match outcome {
+        let cause = match self.joined().take_outcome() {
             Outcome::Returned(value) => return Ok(value),
             Outcome::Panicked(payload) => Cause::Panicked(payload),
             Outcome::Failed => Cause::Failed,

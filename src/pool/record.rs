@@ -61,6 +61,13 @@ pub(crate) struct Joined<T> {
 }
 
 impl<T> Joined<T> {
+    /// Whether there is a value to take. Only the owner of the handle, once the task has ended.
+    pub(crate) fn has_returned(&self) -> bool {
+        // SAFETY: as in `take_outcome`.
+        let outcome = unsafe { &*self.outcome.get() };
+        matches!(**outcome, Outcome::Returned(_))
+    }
+
     /// Takes the outcome away. Only the owner of the handle, once the task has ended.
     pub(crate) fn take_outcome(&self) -> Outcome<T> {
         debug_assert!(self.core.finished.get(), "an outcome was asked for too early");
@@ -133,6 +140,7 @@ where
     let group = unsafe { group.as_ref() };
     // SAFETY: the record is not freed, and the task detaches its node before it leaves the group.
     unsafe { core.base.attach(group.map(|group| group.scope().node()), core) };
+    core.set_innermost(&core.base);
     if let Some(group) = group {
         group.child_admitted();
     }

@@ -11,7 +11,9 @@ use super::record::PanicGoes;
 use super::record::Plan;
 use crate::park;
 use crate::scope;
+use crate::task;
 use crate::task::Name;
+use crate::task::TaskRef;
 use crate::task::local;
 use std::cell::Cell;
 use std::fmt;
@@ -23,7 +25,7 @@ use std::panic::Location;
 // borrow: without it, children of a pool with `Box<dyn Error>` could borrow only what is `'static`.
 pub struct TryPool<'scope, 'env: 'scope, E: 'env> {
     pool: Pool<'scope, 'env>,
-    error: Cell<Option<E>>,
+    error: FirstError<E>,
 }
 
 impl<'scope, 'env, E: 'env> TryPool<'scope, 'env, E> {
@@ -40,26 +42,54 @@ impl<'scope, 'env, E: 'env> TryPool<'scope, 'env, E> {
         let me = park::current_for("`spawn`");
         let name = Name::Place(Location::caller());
         let plan = Plan { name, stack: default_stack(me), panic_goes: PanicGoes::ToThePool };
-        match self.pool.admit(me, plan, || f().map_err(|error| self.fail(error)).ok()) {
+        match self.pool.admit(me, plan, || {
+            f().map_err(|error| self.fail(error, Culprit(Some(task::current())))).ok()
+        }) {
             Ok(task) => task,
             Err(error) => panic!("a task could not be spawned: {error}"),
         }
     }
 
     /// The first error is kept; of the others only the log hears.
-    fn fail(&self, error: E) {
-        match self.error.take() {
-            None => self.error.set(Some(error)),
+    fn fail(&self, error: E, culprit: Culprit) {
+        match self.error.0.take() {
+            None => self.error.0.set(Some((error, culprit))),
             Some(first) => {
-                self.error.set(Some(first));
+                self.error.0.set(Some(first));
                 local::log(
                     log::Level::Error,
-                    format_args!("a task returned an error after its pool had failed"),
+                    format_args!("{culprit} returned an error after its pool had failed"),
                 );
                 scope::drop_value(error);
             }
         }
         self.pool.group.fail();
+    }
+}
+
+/// The error that a pool returns, unless a panic is worth more: then the log hears of it.
+struct FirstError<E>(Cell<Option<(E, Culprit)>>);
+
+impl<E> Drop for FirstError<E> {
+    fn drop(&mut self) {
+        let Some((error, culprit)) = self.0.take() else { return };
+        local::log(
+            log::Level::Error,
+            format_args!("{culprit} returned an error, but a panic was worth more"),
+        );
+        scope::drop_value(error);
+    }
+}
+
+/// Who has returned an error: a child, or else the body.
+struct Culprit(Option<TaskRef>);
+
+impl fmt::Display for Culprit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(task) => write!(f, "task {task}"),
+            None => f.write_str("a pool's body"),
+        }
     }
 }
 
@@ -113,15 +143,15 @@ pub fn try_pool<'env, T, E: 'env>(
     f: impl for<'scope> FnOnce(&'scope TryPool<'scope, 'env, E>) -> Result<T, E>,
 ) -> Result<T, E> {
     let (me, group) = group::here("`giambio::try_pool`", Reach::Children);
-    let pool = TryPool { pool: Pool::new(group), error: Cell::new(None) };
+    let pool = TryPool { pool: Pool::new(group), error: FirstError(Cell::new(None)) };
     let result = pool.pool.group.run(me, || match f(&pool) {
         Ok(value) => Some(value),
         Err(error) => {
-            pool.fail(error);
+            pool.fail(error, Culprit(None));
             None
         }
     });
-    if let Some(error) = pool.error.take() {
+    if let Some((error, _)) = pool.error.0.take() {
         scope::drop_value(result.ok());
         return Err(error);
     }

@@ -198,9 +198,15 @@ impl Worker {
     pub(crate) unsafe fn admit(&self, core: &Core) {
         self.live.set(self.live.get() + 1);
         self.queue.push(core);
-        if self.debugger.is_some() {
-            self.hook_task("on_task_spawn", core, |debugger, task| debugger.on_task_spawn(task));
+        // The main task comes before the start, and is told after it.
+        if self.debugger.is_some() && !self.root.get().is_null() {
+            self.tell_of_spawn(core);
         }
+    }
+
+    #[cold]
+    fn tell_of_spawn(&self, core: &Core) {
+        self.hook_task("on_task_spawn", core, |debugger, task| debugger.on_task_spawn(task));
     }
 
     /// Runs until every task has ended. `main` was admitted before, and nothing else.
@@ -211,6 +217,7 @@ impl Worker {
         self.root.set(&main.base);
         LOCAL.with(|local| local.worker.set(ptr::from_ref(self).cast()));
         self.hook("on_start", |debugger| debugger.on_start());
+        self.tell_of_spawn(main);
         loop {
             match self.next() {
                 Next::Resume(core) => self.step(core),

@@ -128,7 +128,9 @@ impl Half {
     }
 }
 
+/// One cache line: it is looked at for each call and each event.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Source {
     generation: u32,
     read: Half,

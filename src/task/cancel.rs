@@ -72,6 +72,18 @@ impl CancelNode {
         self.effective.get()
     }
 
+    /// Whether this node, or any one above it, must stop, be there a shield in between or not.
+    pub(crate) fn is_in_a_cancelled_one(&self) -> bool {
+        let mut at = Some(self);
+        while let Some(node) = at {
+            if node.is_effective() {
+                return true;
+            }
+            at = node.parent();
+        }
+        false
+    }
+
     pub(crate) fn parent(&self) -> Option<&CancelNode> {
         // SAFETY: `attach`'s caller keeps the parent alive and in place until `detach`.
         unsafe { self.parent.get().as_ref() }
@@ -126,6 +138,7 @@ impl CancelNode {
             // SAFETY: `attach`'s caller keeps the owner alive as long as the node is in the tree.
             let owner = unsafe { at.owner.get().as_ref() };
             if let Some(owner) = owner.filter(|owner| ptr::eq(owner.innermost(), at)) {
+                owner.set_innermost(at); // notes that the cancellation is pending
                 reached(owner);
             }
             match at.next_below(self, reachable) {

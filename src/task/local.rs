@@ -77,6 +77,11 @@ pub(crate) fn in_hook(name: &'static str, hook: impl FnOnce()) {
         let panicked = catch_unwind(AssertUnwindSafe(hook));
         local.place.set(place);
         local.core.set(core);
+        // SAFETY: the word names the running task, whose record is alive, or nobody.
+        if unsafe { core.as_ref() }.is_some_and(Core::cancel_pending) {
+            // The hook may have cancelled the task, which it could not see running.
+            local.budget.set(0);
+        }
         if let Err(payload) = panicked {
             drop_caught(payload);
             if name != LOG_SINK {

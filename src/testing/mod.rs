@@ -33,10 +33,34 @@ use crate::wait_queue;
 /// ```
 #[track_caller]
 pub fn run_virtual<T>(main: impl FnOnce() -> T) -> T {
-    match Builder::new().clock(Clock::owned_by_the_test()).build() {
+    match builder().build() {
         Ok(mut runtime) => runtime.run(main),
         Err(error) => panic!("giambio cannot start: {error}"),
     }
+}
+
+/// The options of [`run_virtual`], to which others may be added.
+///
+/// # Examples
+///
+/// ```
+/// use giambio::debug::{Debugger, TaskRef};
+/// use std::time::Duration;
+///
+/// struct Lengths;
+///
+/// impl Debugger for Lengths {
+///     fn after_sleep(&self, _task: &TaskRef, slept: Duration) {
+///         assert_eq!(slept, Duration::from_secs(3600));
+///     }
+/// }
+///
+/// let mut runtime = giambio::testing::builder().debugger(Lengths).build()?;
+/// runtime.run(|| giambio::sleep(Duration::from_secs(3600)));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn builder() -> Builder {
+    Builder::new().clock(Clock::owned_by_the_test())
 }
 
 /// Returns when every other task is parked.
