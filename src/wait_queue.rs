@@ -194,5 +194,5 @@ impl<S> fmt::Debug for WaitQueue<S> {
 }
 
 #[cfg(all(test, loom))]
-#[path = "wait_queue_loom_tests.rs"]
+#[path = "wait_queue_tests.rs"]
 mod loom_tests;

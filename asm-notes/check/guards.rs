@@ -1,6 +1,7 @@
 //! asm-notes/guard-pages.md, stack-layout.md: what lies below a task's stack, and what it costs.
 //!
-//! `guards N` parks N tasks instead of 2,000.
+//! `guards N` parks N tasks instead of 2,000. `guards N locked` locks the process's memory first,
+//! which takes `MADV_GUARD_INSTALL` away, so that guards are made by protection.
 
 #![expect(clippy::print_stdout, reason = "the report of a check")]
 
@@ -9,7 +10,6 @@ use std::fs;
 use std::hint::black_box;
 use std::io;
 use std::io::Read;
-use std::io::Write;
 use std::os::fd::AsRawFd;
 
 const PAGE: usize = 4096;
@@ -123,32 +123,62 @@ fn describe(usable: usize, guard_len: usize) {
     assert_eq!(offsets.len(), seen.len(), "neighbours have the same colour");
 }
 
-fn count_mappings(tasks: usize) {
-    let before = mappings();
+fn page_table_kib() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPTE:"));
+    line.and_then(|rest| rest.trim_end_matches("kB").trim().parse().ok()).unwrap_or(0)
+}
+
+/// Spawns until `tasks` have a stack or none is to be had; none of them has run.
+fn count_mappings(tasks: usize, guards: Guards) {
+    let before = (mappings(), page_table_kib());
     giambio::run(|| {
         giambio::cancellable(|pool| {
-            for _ in 0..tasks {
-                pool.spawn(giambio::sleep_forever);
-            }
-            let after = mappings();
-            println!("{tasks} guarded stacks: {before} mappings before, {after} with them");
-            if kernel_has_guards() {
-                assert!(after - before < 40, "a guard costs no mapping");
-            } else {
-                assert!(after - before > tasks, "a guard by protection costs two mappings");
+            let spawn = |_: &usize| {
+                let spawned = giambio::TaskBuilder::new().try_spawn(pool, giambio::sleep_forever);
+                spawned.inspect_err(|refusal| println!("refused: {refusal}")).is_ok()
+            };
+            let made = (0..tasks).take_while(spawn).count();
+            let after = (mappings(), page_table_kib());
+            println!(
+                "{made} guarded stacks: {} mappings before, {} with them; {} bytes of page tables each",
+                before.0,
+                after.0,
+                after.1.saturating_sub(before.1) * 1024 / made.max(1)
+            );
+            assert!(made > 0);
+            match guards {
+                Guards::Installed => assert!(after.0 - before.0 < 40, "a guard costs no mapping"),
+                Guards::Protected => assert!(after.0 > 2 * made, "a guard costs two mappings"),
             }
             pool.cancel();
         });
     });
 }
 
+/// How this process's guards are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guards {
+    Installed,
+    Protected,
+}
+
+fn lock_memory() {
+    // SAFETY: it takes no pointer; what is locked is only what is touched.
+    let failed = unsafe { libc::mlockall(libc::MCL_FUTURE | libc::MCL_ONFAULT) };
+    assert_eq!(failed, 0, "mlockall: {}", io::Error::last_os_error());
+}
+
 fn main() {
     let tasks = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(2_000);
-    println!("MADV_GUARD_INSTALL works: {}", kernel_has_guards());
+    if std::env::args().nth(2).is_some_and(|word| word == "locked") {
+        lock_memory();
+    }
+    let guards = if kernel_has_guards() { Guards::Installed } else { Guards::Protected };
+    println!("{guards:?}");
     describe(32 << 10, PAGE);
     describe(256 << 10, 4 * PAGE);
-    count_mappings(tasks);
-    io::stdout().flush().expect("stdout");
+    count_mappings(tasks, guards);
 }
 
 #[test]

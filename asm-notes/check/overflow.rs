@@ -1,6 +1,6 @@
 //! asm-notes/guard-pages.md: how a process dies whose task has used up its stack.
 //!
-//! `overflow deep` and `overflow frame` die that way themselves.
+//! `overflow deep`, `overflow frame` and `overflow thread` die that way themselves.
 
 #![expect(clippy::print_stdout, reason = "the report of a check")]
 
@@ -25,28 +25,41 @@ fn one_large_frame() -> u8 {
 }
 
 fn overflow(how: &str) {
-    giambio::run(|| {
-        giambio::pool(|pool| match how {
-            "frame" => drop(pool.spawn(|| black_box(one_large_frame()))),
-            _ => drop(pool.spawn(|| black_box(deep(black_box(10_000_000))))),
-        });
-    });
+    match how {
+        "thread" => drop(black_box(deep(black_box(10_000_000)))),
+        "deep" => in_a_task(|| deep(black_box(10_000_000))),
+        _ => in_a_task(|| u64::from(one_large_frame())),
+    }
     println!("survived");
 }
 
+fn in_a_task(body: fn() -> u64) {
+    giambio::run(|| giambio::pool(|pool| drop(pool.spawn(move || black_box(body())))));
+}
+
+/// Runs this program in the mode `how`, and gives the signal that ended it and its last words.
+fn death(how: &str) -> (Option<i32>, String) {
+    let output = rerun::child(how, "0");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    println!("{how}: signal {:?}, stderr {text:?}", output.status.signal());
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("survived"));
+    (output.status.signal(), text)
+}
+
 fn main() {
-    if let Some(how) = rerun::mode().or_else(|| std::env::args().nth(1)) {
+    let modes = ["deep", "frame", "thread"];
+    let asked = std::env::args().nth(1).filter(|word| modes.contains(&word.as_str()));
+    if let Some(how) = rerun::mode().or(asked) {
         return overflow(&how);
     }
     for how in ["deep", "frame"] {
-        let output = rerun::child(how, "0");
-        let signal = output.status.signal();
-        let text = String::from_utf8_lossy(&output.stderr);
-        println!("{how}: signal {signal:?}, stderr {text:?}");
-        assert!(!String::from_utf8_lossy(&output.stdout).contains("survived"));
+        let (signal, text) = death(how);
         assert_eq!(signal, Some(libc::SIGSEGV), "it dies by another signal: rewrite the note");
         assert!(!text.contains("overflow"), "somebody reports the overflow: rewrite the note");
     }
+    let (signal, text) = death("thread");
+    assert_eq!(signal, Some(libc::SIGABRT));
+    assert!(text.contains("has overflowed its stack"));
 }
 
 #[test]

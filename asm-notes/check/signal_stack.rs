@@ -29,6 +29,16 @@ fn depth_of_handler(flags: libc::c_int) -> usize {
     (&raw const local).addr().wrapping_sub(HANDLER_FRAME.load(Ordering::Relaxed))
 }
 
+/// Whether the thread has an alternate stack, and how large it is.
+fn alternate_stack() -> Option<usize> {
+    // SAFETY: all zero is a valid value of this plain C struct.
+    let mut stack: libc::stack_t = unsafe { std::mem::zeroed() };
+    // SAFETY: only asks; the answer goes to a local.
+    let failed = unsafe { libc::sigaltstack(ptr::null(), &raw mut stack) };
+    assert_eq!(failed, 0);
+    (stack.ss_flags & libc::SS_DISABLE == 0).then_some(stack.ss_size)
+}
+
 fn main() {
     // SAFETY: it takes no pointer.
     let minimum = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) };
@@ -40,7 +50,11 @@ fn main() {
     });
     println!("without SA_ONSTACK: {plain} bytes below the task's own frame");
     println!("with SA_ONSTACK: elsewhere ({alternate:#x} bytes away)");
+    let in_a_task = giambio::run(alternate_stack);
+    let in_a_thread = std::thread::spawn(alternate_stack).join().expect("it does not panic");
+    println!("alternate stacks: {in_a_task:?} in a task, {in_a_thread:?} in a thread of std's");
     println!("the kernel's own part of a signal frame is at most {minimum} bytes");
+    assert!(in_a_task.is_some() && in_a_thread.is_some());
     assert!(plain < 64 << 10, "the handler did not run on the task's stack");
     assert!(alternate > 256 << 10, "the handler ran on the task's stack");
 }

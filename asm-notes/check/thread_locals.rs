@@ -12,9 +12,8 @@ thread_local! {
 }
 
 /// Says whether the same variable was met before the switch and after it.
-#[expect(unreachable_pub, reason = "reachable when this file is built as a library")]
 #[inline(never)]
-pub fn across_a_switch() -> bool {
+fn across_a_switch() -> bool {
     let before = MARK.with(|mark| {
         mark.set(mark.get() + 1);
         ptr::from_ref(mark)
