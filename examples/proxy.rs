@@ -185,8 +185,8 @@ mod tests {
     fn a_target_that_never_reads_is_cut_by_the_limit() {
         // A virtual clock stands still while anybody waits for a socket, so this limit is real.
         let limit = Duration::from_millis(200);
+        let start = giambio::clock(); // the proxy's time begins no earlier than this
         through_a_proxy(limit, |target, mut client, _| {
-            let start = giambio::clock();
             let (server, _) = target.accept().unwrap();
             let chunk = vec![0; 1 << 20];
             while client.write_all(&chunk).is_ok() {} // until the proxy has hung up

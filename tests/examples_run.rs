@@ -11,10 +11,11 @@ use std::net::TcpListener;
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Child;
-use std::process::ChildStderr;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 /// A read that takes longer has failed: what is waited for here comes within milliseconds.
@@ -56,7 +57,8 @@ fn build(name: &str, profile_folder: PathBuf) {
 /// A running server; what is left of it is killed on drop.
 struct Server {
     child: Child,
-    log: BufReader<ChildStderr>,
+    /// The lines of its log, from a thread: a pipe knows no timeouts.
+    log: mpsc::Receiver<String>,
     address: SocketAddr,
 }
 
@@ -66,13 +68,28 @@ impl Server {
     fn start(name: &str, arguments: &[&str]) -> Self {
         let mut child =
             example(name).args(arguments).stderr(Stdio::piped()).spawn().expect("it starts");
-        let mut log = BufReader::new(child.stderr.take().expect("stderr is a pipe"));
-        let mut line = String::new();
-        log.read_line(&mut line).expect("a log of text");
-        let address = line.trim_end().split_once("Serving at ").map(|(_, address)| address);
-        let address = address.unwrap_or_else(|| panic!("{name} serves nowhere: {line}"));
-        let address = address.parse().expect("an address");
-        Self { child, log, address }
+        let lines = BufReader::new(child.stderr.take().expect("stderr is a pipe")).lines();
+        let (sender, log) = mpsc::channel();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut server = Self { child, log, address: nowhere };
+        let line = server.wait_for("Serving at ");
+        let (_, address) = line.split_once("Serving at ").expect("it was just found");
+        server.address = address.parse().expect("an address");
+        server
+    }
+
+    /// Waits for a line of the log that has `text` in it.
+    #[track_caller]
+    fn wait_for(&self, text: &str) -> String {
+        let mut seen = Vec::new();
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            if line.contains(text) {
+                return line;
+            }
+            seen.push(line);
+        }
+        panic!("no `{text}` in:\n{}", seen.join("\n"));
     }
 
     #[track_caller]
@@ -90,10 +107,17 @@ impl Server {
     }
 
     /// Waits for the end: the exit code and the rest of the log. `None`: killed by a signal.
+    #[track_caller]
     fn end(mut self) -> (Option<i32>, String) {
-        let mut log = String::new();
-        self.log.read_to_string(&mut log).expect("a log of text");
-        (self.child.wait().expect("a child").code(), log)
+        let mut log = Vec::new();
+        loop {
+            match self.log.recv_timeout(PATIENCE) {
+                Ok(line) => log.push(line),
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("no end after:\n{}", log.join("\n")),
+            }
+        }
+        (self.child.wait().expect("a child").code(), log.join("\n"))
     }
 }
 
@@ -251,6 +275,7 @@ fn a_reset_does_not_end_the_echo_server() {
     linger.expect("a socket");
     let lost_address = lost.address();
     drop(lost);
+    server.wait_for(&format!("Lost {lost_address}: "));
     let mut client = server.connect();
     client.expect(GREETING);
     client.say("still there?");
@@ -258,7 +283,6 @@ fn a_reset_does_not_end_the_echo_server() {
     server.interrupt();
     let (code, log) = server.end();
     assert_eq!(code, Some(0), "{log}");
-    assert_contains(&log, &format!("Lost {lost_address}: "));
 }
 
 #[test]
