@@ -52,6 +52,24 @@ fn a_node_can_leave_from_the_head_the_middle_and_the_tail() {
 }
 
 #[test]
+fn a_node_can_go_before_all_others() {
+    let nodes = [1, 2, 3].map(Node::new);
+    let list = List::new();
+    for node in [&nodes[2], &nodes[1]] {
+        // SAFETY: as in `linked`.
+        unsafe { list.push_front(node) };
+    }
+    assert_eq!(values(&list), [2, 3]);
+    list.remove(&nodes[1]);
+    // SAFETY: as in `linked`.
+    unsafe { list.push_front(&nodes[0]) };
+    linked(&list, &nodes[1..2]);
+    assert_eq!(values(&list), [1, 3, 2]);
+    drain(&list);
+    assert!(list.is_empty());
+}
+
+#[test]
 fn removing_a_node_that_is_not_linked_changes_nothing() {
     let nodes = [1, 2].map(Node::new);
     let list = List::new();

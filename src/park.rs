@@ -337,6 +337,8 @@ impl Running {
         let core = self.core();
         core.abort.set(abort);
         core.since.set(self.worker().now.get());
+        let here = 0_u8;
+        core.parked_at.set(&raw const here);
         if std::thread::panicking() || self.worker().debugger().is_some() {
             self.park_slow(session, deadline);
         } else {

@@ -11,17 +11,19 @@ use crate::pool::record;
 use crate::pool::record::Outcome;
 use crate::pool::record::PanicGoes;
 use crate::pool::record::Plan;
+use crate::sys;
 use crate::task::Core;
 use crate::task::Name;
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::panic::resume_unwind;
 use std::ptr;
 
 /// Usable bytes of a task's stack unless something else is asked for.
 ///
-/// Measured (asm-notes/stack-layout.md): a panic with a backtrace takes 22 KiB, a TLS handshake or a
-/// debug build's sort some tens. What is not touched costs 385 bytes of page tables.
+/// Measured (asm-notes/stack-layout.md, guard-pages.md): a panic with a backtrace takes 22 KiB, a debug
+/// build's sort 15. What is not touched costs 554 bytes of page tables.
 const DEFAULT_STACK_BYTES: usize = 256 << 10;
 
 /// Usable bytes of the main closure's stack: what a program's main thread has by default on Linux.
@@ -110,10 +112,11 @@ impl Builder {
     /// # Errors
     ///
     /// `InvalidInput` if the stack size is 0 or more than 1 GiB. The system's error if it has no
-    /// descriptors left; a runtime needs three, and a fourth for sleeps of less than 10 ms.
+    /// descriptors left, naming `RLIMIT_NOFILE`; a runtime needs three, and a fourth for sleeps of less
+    /// than 10 ms.
     pub fn build(self) -> io::Result<Runtime> {
         let stack = Class::for_usable(self.stack_size)?;
-        let worker = Worker::new(self.clock, stack, self.debugger)?;
+        let worker = Worker::new(self.clock, stack, self.debugger).map_err(sys::name_limit)?;
         Ok(Runtime { worker: Box::new(worker) })
     }
 }
@@ -152,11 +155,13 @@ impl Runtime {
     #[track_caller]
     pub fn run<T>(&mut self, main: impl FnOnce() -> T) -> T {
         refuse_nesting();
+        let inherited = self.worker.reactor.remote().is_inherited();
+        assert!(!inherited, "a Runtime in the child of a fork: it is the parent's, build another");
         let stack = match Class::for_usable(MAIN_STACK_BYTES) {
             Ok(class) => class,
             Err(error) => unreachable!("the main stack's size: {error}"),
         };
-        let name = Name::Chosen("main".into());
+        let name = Name::chosen("main".into(), Location::caller());
         let plan = Plan { name, stack, panic_goes: PanicGoes::ToTheHandle };
         let body = || Some(main());
         // SAFETY: `main` has no group; it and its value live in this frame, which does not end

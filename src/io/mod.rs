@@ -2,7 +2,7 @@
 //!
 //! Layer 8. Imports: park, wait_queue, sys. Never: sessions, timers, what the descriptor is.
 //!
-//! Every blocking call of every socket is one line over [`Io::call`], the one retry loop. A call is
+//! Every blocking call of every socket is one line over `Io::call`, the one retry loop. A call is
 //! tried first; only if it would block is the descriptor registered, for good, and the task parks.
 //! On a thread without a runtime the same loop waits in `poll(2)`.
 
@@ -181,12 +181,9 @@ impl<S: AsFd> Io<S> {
     /// Takes the source out of every reactor, on whatever thread this is.
     fn deregister(&mut self) {
         let Some(source) = &self.source else { return };
-        // A forked child shares the parent's epoll: what it deregistered the parent would lose.
-        if sys::is_forked_child() {
-            return;
-        }
         let others = self.others.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for known in self.first.take().into_iter().chain(others.drain(..)) {
+        let all = self.first.take().into_iter().chain(others.drain(..));
+        for known in all.filter(|known| !known.remote.is_inherited()) {
             known.remote.deregister(known.duplicate.as_ref().map_or(source.as_fd(), AsFd::as_fd));
             let here = park::worker_here(|worker| {
                 let ours = worker.id() == known.worker;

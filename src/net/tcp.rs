@@ -2,14 +2,15 @@
 //!
 //! Layer 8. Imports: io, sys. Never: sessions, timers, reactors.
 //!
-//! Every method is one line over [`Io::call`]; the system calls are std's own, on a descriptor in
-//! non-blocking mode. `MSG_NOSIGNAL` comes with them: a closed peer is an error, never a signal.
+//! Every method is one line over `Io::call`; the system calls are std's own, on a descriptor in
+//! non-blocking mode, always with `MSG_NOSIGNAL`: a closed peer is an error, never a signal.
 
 use crate::io::Io;
 use crate::io::Left;
 use crate::sys;
 use crate::sys::Direction;
 use socket2::SockAddr;
+use socket2::SockRef;
 use socket2::Socket;
 use std::fmt;
 use std::io;
@@ -88,7 +89,7 @@ impl TcpStream {
             }
             begun = true;
             let target = SockAddr::from(addr);
-            match socket2::SockRef::from(socket).connect(&target) {
+            match SockRef::from(socket).connect(&target) {
                 // The kernel goes on by itself, and says so on the writable side.
                 Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
                     Err(io::ErrorKind::WouldBlock.into())
@@ -181,6 +182,9 @@ fn has_connected(socket: &net::TcpStream) -> io::Result<()> {
     }
 }
 
+/// The kernel takes no more buffers at once, and std leaves out those behind.
+const BUFFERS_PER_CALL: usize = libc::UIO_MAXIOV as usize;
+
 /// What a stream's read of `count` bytes into `room` says about what is left.
 fn after_read(count: usize, room: usize) -> (usize, Left) {
     // A read of 0 bytes is the end, or had no room: it says nothing.
@@ -195,7 +199,7 @@ impl Read for &TcpStream {
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let room = bufs.iter().map(|buf| buf.len()).sum();
+        let room = bufs.iter().take(BUFFERS_PER_CALL).map(|buf| buf.len()).sum();
         self.io
             .call(Direction::Read, |mut socket| Ok(after_read(socket.read_vectored(bufs)?, room)))
     }
@@ -208,8 +212,12 @@ impl Write for &TcpStream {
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.io
-            .call(Direction::Write, |mut socket| Ok((socket.write_vectored(bufs)?, Left::Unknown)))
+        // std's own call has no flags, and would raise `SIGPIPE`.
+        let bufs = &bufs[..bufs.len().min(BUFFERS_PER_CALL)];
+        self.io.call(Direction::Write, |socket| {
+            let socket = SockRef::from(socket);
+            Ok((socket.send_vectored_with_flags(bufs, libc::MSG_NOSIGNAL)?, Left::Unknown))
+        })
     }
 
     /// Nothing to do: a stream has no buffer of its own.
@@ -327,7 +335,7 @@ impl TcpListener {
 /// `accept4(2)`: the new descriptor is non-blocking from the start, without a call of its own.
 fn accept_one(listener: &net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    let (socket, addr) = socket2::SockRef::from(listener).accept4(flags)?;
+    let (socket, addr) = SockRef::from(listener).accept4(flags)?;
     let Some(addr) = addr.as_socket() else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a peer without an IP address"));
     };

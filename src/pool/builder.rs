@@ -51,7 +51,7 @@ impl TaskBuilder {
 
     /// Names the task, for reports and logs.
     pub fn name(mut self, name: String) -> Self {
-        self.name = Name::Chosen(name.into_boxed_str());
+        self.name = Name::chosen(name, self.name.place());
         self
     }
 

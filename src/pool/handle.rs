@@ -106,7 +106,7 @@ impl<'scope, T> Task<'scope, T> {
         }
         let cause = match self.joined().take_outcome() {
             Outcome::Returned(value) => return Ok(value),
-            Outcome::Panicked(payload) => Cause::Panicked(payload),
+            Outcome::Panicked(payload) => Cause::Panicked(payload.map(Payload)),
             Outcome::Failed => Cause::Failed,
             Outcome::Cancelled => Cause::Cancelled,
             Outcome::Pending => unreachable!("an outcome was taken twice"),
@@ -181,6 +181,13 @@ impl<T> fmt::Debug for Task<'_, T> {
 }
 
 /// Why a task has no value.
+///
+/// It may go into other errors, whatever they ask for:
+///
+/// ```
+/// fn is_error<E: std::error::Error + Send + Sync + 'static>() {}
+/// is_error::<giambio::JoinError>();
+/// ```
 pub struct JoinError {
     task: String,
     id: TaskId,
@@ -190,8 +197,15 @@ pub struct JoinError {
 enum Cause {
     Cancelled,
     Failed,
-    Panicked(Option<Box<dyn Any + Send>>),
+    Panicked(Option<Payload>),
 }
+
+/// A panic's payload, of which a reference gives only the message.
+struct Payload(Box<dyn Any + Send>);
+
+// SAFETY: a shared reference is only used to look for a `&str` or a `String` (`scope::said`), which are
+// `Sync`; everything else needs the payload by value.
+unsafe impl Sync for Payload {}
 
 impl JoinError {
     /// Whether the task was cancelled.
@@ -210,7 +224,7 @@ impl JoinError {
     #[must_use]
     pub fn into_panic(self) -> Option<Box<dyn Any + Send>> {
         match self.cause {
-            Cause::Panicked(payload) => payload,
+            Cause::Panicked(payload) => payload.map(|payload| payload.0),
             Cause::Cancelled | Cause::Failed => None,
         }
     }
@@ -223,7 +237,7 @@ impl fmt::Display for JoinError {
             Cause::Cancelled => f.write_str("was cancelled"),
             Cause::Failed => f.write_str("returned an error, which its pool has"),
             Cause::Panicked(None) => f.write_str("panicked, and its pool has the payload"),
-            Cause::Panicked(Some(payload)) => write!(f, "panicked: {}", scope::said(&**payload)),
+            Cause::Panicked(Some(payload)) => write!(f, "panicked: {}", scope::said(&*payload.0)),
         }
     }
 }

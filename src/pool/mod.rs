@@ -9,6 +9,8 @@ mod builder;
 mod group;
 mod handle;
 pub(crate) mod record;
+#[cfg(doctest)]
+mod refused;
 mod scoped;
 mod try_pool;
 
@@ -37,7 +39,7 @@ use std::time::Instant;
 
 /// Owns child tasks: a nursery and a cancel scope in one.
 ///
-/// Made by [`pool`], [`try_pool`], [`cancellable`], [`skip_after`] and [`with_timeout`]. A reference
+/// Made by [`pool`], [`try_pool()`], [`cancellable`], [`skip_after`] and [`with_timeout`]. A reference
 /// to it is `Copy`; hand it to the children that are to spawn as well. It stays on its thread:
 ///
 /// ```compile_fail,E0277
@@ -173,7 +175,7 @@ impl<'scope, 'env> Pool<'scope, 'env> {
         self.group.scope().is_cancelled()
     }
 
-    /// When the pool's own deadline cancels it, by the clock of [`clock`](crate::clock).
+    /// When the pool's own deadline cancels it, by the clock of [`clock`](crate::clock()).
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let at = self.group.scope().deadline()?;

@@ -81,7 +81,7 @@ pub fn cancellable<'env, T>(
 
 /// Opens a pool that is cancelled, body and children, after `timeout`: `None` if that cut anything.
 ///
-/// The time is measured by [`clock`](crate::clock) from this call on. A `timeout` of zero cancels at the
+/// The time is measured by [`clock`](crate::clock()) from this call on. A `timeout` of zero cancels at the
 /// first checkpoint.
 ///
 /// # Cancellation

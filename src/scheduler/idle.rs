@@ -9,6 +9,7 @@ use super::Worker;
 use crate::clock::Nanos;
 use crate::sys;
 use crate::task::Core;
+use crate::task::Name;
 use crate::task::local;
 use crate::task::phase::Winner;
 use std::fmt::Write;
@@ -173,6 +174,10 @@ impl Worker {
             let since = Duration::from_nanos(now.saturating_sub(core.since.get()));
             let _ = write!(text, "\n  task '{}' ({}) {}", core.name, core.id, core.reason.get());
             let _ = write!(text, ", for {since:?}");
+            if let Name::Chosen(_) = core.name {
+                let place = core.name.place();
+                let _ = write!(text, "; it was spawned at {}:{}", place.file(), place.line());
+            }
         });
         text
     }

@@ -9,6 +9,7 @@
 //! some. Rejected: waking all (every listener with a hundred acceptors would stampede).
 
 use crate::clock::Nanos;
+use crate::sys;
 use crate::sys::Direction;
 use crate::sys::TimerFd;
 use crate::task::Core;
@@ -41,9 +42,17 @@ const ALARM: Token = Token(usize::MAX - 1);
 pub(crate) struct Remote {
     pub(crate) inbox: Arc<Inbox>,
     registry: mio::Registry,
+    /// [`sys::forks`] when it was made.
+    made_at: u32,
 }
 
 impl Remote {
+    /// Whether the epoll behind this is that of a process which this one was forked off: what the
+    /// child deregistered there the parent would lose.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.made_at != sys::forks()
+    }
+
     /// Makes the kernel forget a descriptor that is about to be closed. The key comes home through
     /// the inbox.
     pub(crate) fn deregister(&self, fd: BorrowedFd<'_>) {
@@ -167,7 +176,8 @@ impl Reactor {
         let poll = mio::Poll::new()?;
         let bell = WakerBell(mio::Waker::new(poll.registry(), BELL)?);
         let inbox = Arc::new(Inbox::new(Box::new(bell)));
-        let remote = Arc::new(Remote { inbox, registry: poll.registry().try_clone()? });
+        let registry = poll.registry().try_clone()?;
+        let remote = Arc::new(Remote { inbox, registry, made_at: sys::forks() });
         Ok(Self {
             poll: RefCell::new(poll),
             events: RefCell::new(mio::Events::with_capacity(EVENTS_PER_POLL)),

@@ -3,18 +3,19 @@
 //! Layer 0. Imports: nothing of this crate. Never: what the child must not do.
 
 use std::sync::Once;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 
-static IS_CHILD: AtomicBool = AtomicBool::new(false);
+static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// Whether this process was forked off one that had a runtime.
-pub(crate) fn is_forked_child() -> bool {
-    IS_CHILD.load(Ordering::Relaxed)
+/// How many forks lie between this process and the one that first had a runtime: what was made at
+/// another count is shared with an ancestor.
+pub(crate) fn forks() -> u32 {
+    FORKS.load(Ordering::Relaxed)
 }
 
 extern "C" fn note_child() {
-    IS_CHILD.store(true, Ordering::Relaxed);
+    FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Has `in_child` called in the child of every `fork(3)` from now on, on the thread that forked.

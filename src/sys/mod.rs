@@ -32,7 +32,7 @@ mod unix;
 #[cfg(unix)]
 pub(crate) use abort::{AbortOnUnwind, abort_with};
 #[cfg(unix)]
-pub(crate) use fork::{is_forked_child, watch_forks};
+pub(crate) use fork::{forks, watch_forks};
 #[cfg(unix)]
 pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
 #[cfg(unix)]

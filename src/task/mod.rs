@@ -49,15 +49,30 @@ impl fmt::Display for TaskId {
 pub(crate) enum Name {
     /// Where it was spawned.
     Place(&'static Location<'static>),
-    /// What its spawner chose.
-    Chosen(Box<str>),
+    /// What its spawner chose, and where it was spawned: one word here, for a rare case.
+    Chosen(Box<(String, &'static Location<'static>)>),
+}
+
+impl Name {
+    /// Names a task that was spawned at `place`.
+    pub(crate) fn chosen(name: String, place: &'static Location<'static>) -> Self {
+        Self::Chosen(Box::new((name, place)))
+    }
+
+    /// Where the task was spawned.
+    pub(crate) fn place(&self) -> &'static Location<'static> {
+        match self {
+            Self::Place(place) => place,
+            Self::Chosen(named) => named.1,
+        }
+    }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Place(place) => write!(f, "{}:{}", place.file(), place.line()),
-            Self::Chosen(name) => f.write_str(name),
+            Self::Chosen(named) => f.write_str(&named.0),
         }
     }
 }
@@ -96,6 +111,7 @@ pub(crate) struct Core {
     pub(crate) reason: Cell<WaitReason>,
     /// When the task parked, by the worker's coarse clock.
     pub(crate) since: Cell<u64>,
+    pub(crate) parked_at: Cell<*const u8>,
     /// Nothing may unwind out of this task while this is not 0.
     pub(crate) no_unwind: Cell<u32>,
     /// This task may not give up the CPU while this is not 0.
@@ -164,6 +180,7 @@ impl Core {
             home: Cell::new(ptr::null()),
             letter: UnsafeCell::new(Letter::new(Message::Wake(ptr::null()))),
             since: Cell::new(0),
+            parked_at: Cell::new(ptr::null()),
             stack,
             id,
             name,

@@ -1,4 +1,4 @@
-//! Sessions one at a time; how threads race for one is modelled in `loom_tests.rs`.
+//! Sessions one at a time; how threads race for one is modelled in `wait_queue_tests.rs`.
 
 use super::Phase;
 use super::Winner;

@@ -5,10 +5,10 @@ use crate::elapsed;
 use crate::fail;
 use crate::panic_of;
 use crate::secs;
-use crate::unwind::BOTH;
 use crate::unwind::OnDrop;
 use crate::unwind::Passing;
 use crate::unwind::assert_given_up;
+use crate::unwind::both;
 use crate::unwind::connection;
 use giambio::clock;
 use giambio::net::TcpListener;
@@ -47,112 +47,102 @@ fn beside_an_unwind<T>(passing: Passing, duration: Duration, others: impl FnOnce
 
 #[test]
 fn smoke() {
-    for passing in BOTH {
-        run_virtual(|| {
-            assert!(!panicking());
-            beside_an_unwind(passing, secs(1), || assert!(panicking(), "std counts by thread"));
-            assert!(!panicking());
-        });
-    }
+    both(|passing| {
+        assert!(!panicking());
+        beside_an_unwind(passing, secs(1), || assert!(panicking(), "std counts by thread"));
+        assert!(!panicking());
+    });
 }
 
 #[test]
 fn a_read_waits_and_gets_its_data() {
-    for passing in BOTH {
-        run_virtual(|| {
-            let (ours, mut theirs) = connection();
-            let mut text = [0; 8];
-            // The clock would not move while a read waits, so the unwinding task waits for it.
-            pool(|pool| {
-                let mut read = || (&ours).read_exact(&mut text);
-                let reader = pool.spawn(move || {
-                    settle();
-                    read()
-                });
-                let unwinding = pool.spawn_isolated(|| -> () {
-                    let _guard = OnDrop::new(|| drop(reader.join().unwrap()));
-                    passing.begin()
-                });
+    both(|passing| {
+        let (ours, mut theirs) = connection();
+        let mut text = [0; 8];
+        // The clock would not move while a read waits, so the unwinding task waits for it.
+        pool(|pool| {
+            let mut read = || (&ours).read_exact(&mut text);
+            let reader = pool.spawn(move || {
                 settle();
-                settle();
-                assert!(panicking() && !unwinding.is_finished());
-                theirs.write_all(b"two ").unwrap();
-                settle();
-                assert!(panicking() && !unwinding.is_finished());
-                theirs.write_all(b"part").unwrap();
-                assert!(unwinding.join().is_err());
+                read()
             });
-            assert_eq!(&text, b"two part");
+            let unwinding = pool.spawn_isolated(|| -> () {
+                let _guard = OnDrop::new(|| drop(reader.join().unwrap()));
+                passing.begin()
+            });
+            settle();
+            settle();
+            assert!(panicking() && !unwinding.is_finished());
+            theirs.write_all(b"two ").unwrap();
+            settle();
+            assert!(panicking() && !unwinding.is_finished());
+            theirs.write_all(b"part").unwrap();
+            assert!(unwinding.join().is_err());
         });
-    }
+        assert_eq!(&text, b"two part");
+    });
 }
 
 #[test]
 fn a_write_waits_for_room() {
-    for passing in BOTH {
-        run_virtual(|| {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let received = beside_an_unwind(passing, secs(5), || {
-                pool(|pool| {
-                    let address = listener.local_addr().unwrap();
-                    pool.spawn(move || {
-                        let mut stream = TcpStream::connect(address).unwrap();
-                        stream.write_all(&vec![7; 8 << 20]).unwrap();
-                    });
-                    let mut received = Vec::new();
-                    listener.accept().unwrap().0.read_to_end(&mut received).unwrap();
-                    assert!(panicking());
-                    received
-                })
-            });
-            assert_eq!(received, vec![7; 8 << 20]);
+    both(|passing| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let received = beside_an_unwind(passing, secs(5), || {
+            pool(|pool| {
+                let address = listener.local_addr().unwrap();
+                pool.spawn(move || {
+                    let mut stream = TcpStream::connect(address).unwrap();
+                    stream.write_all(&vec![7; 8 << 20]).unwrap();
+                });
+                let mut received = Vec::new();
+                listener.accept().unwrap().0.read_to_end(&mut received).unwrap();
+                assert!(panicking());
+                received
+            })
         });
-    }
+        assert_eq!(received, vec![7; 8 << 20]);
+    });
 }
 
 #[test]
 fn a_task_that_waited_already_is_cancelled_at_once() {
-    for passing in BOTH {
-        run_virtual(|| {
-            pool(|pool| {
-                let sleeper = pool.spawn(|| sleep_forever());
+    both(|passing| {
+        pool(|pool| {
+            let sleeper = pool.spawn(|| sleep_forever());
+            settle();
+            let start = clock();
+            beside_an_unwind(passing, secs(5), || {
+                sleeper.cancel();
                 settle();
-                let start = clock();
-                beside_an_unwind(passing, secs(5), || {
-                    sleeper.cancel();
-                    settle();
-                    assert!(sleeper.is_finished());
-                    assert_eq!(clock(), start);
-                });
+                assert!(sleeper.is_finished());
+                assert_eq!(clock(), start);
             });
         });
-    }
+    });
 }
 
 #[test]
 fn a_task_that_parked_in_doubt_is_cancelled_when_the_unwind_has_gone_on() {
-    for passing in BOTH {
-        run_virtual(|| {
-            let log = Log::default();
-            let start = clock();
-            pool(|pool| {
-                beside_an_unwind(passing, secs(5), || {
-                    let sleeper = pool.spawn(|| {
-                        let _guard = OnDrop::new(|| {
-                            log.add(format!("cut after {:?}", clock() - start));
-                        });
-                        sleep_forever()
+    both(|passing| {
+        let log = Log::default();
+        let start = clock();
+        pool(|pool| {
+            beside_an_unwind(passing, secs(5), || {
+                let sleeper = pool.spawn(|| {
+                    let _guard = OnDrop::new(|| {
+                        log.add(format!("cut after {:?}", clock() - start));
                     });
-                    settle();
-                    sleeper.cancel();
-                    settle();
-                    assert!(!sleeper.is_finished());
-                    log.add("still there");
+                    sleep_forever()
                 });
+                settle();
+                sleeper.cancel();
+                settle();
+                assert!(!sleeper.is_finished());
+                log.add("still there");
             });
-            log.assert(&["still there", "cut after 5s"]);
         });
-    }
+        log.assert(&["still there", "cut after 5s"]);
+    });
 }
 
 #[test]
@@ -184,109 +174,99 @@ fn a_read_that_parked_in_doubt_is_cancelled_when_the_unwind_has_gone_on() {
 
 #[test]
 fn a_task_that_runs_is_not_raised_in_before_the_unwind_has_gone_on() {
-    for passing in BOTH {
-        run_virtual(|| {
-            let (start, naps) = (clock(), Cell::new(0));
-            pool(|pool| {
-                beside_an_unwind(passing, secs(5), || {
-                    let task = pool.spawn(|| {
-                        task::current().cancel();
-                        loop {
-                            sleep(secs(2));
-                            naps.set(naps.get() + 1);
-                        }
-                    });
-                    sleep(secs(4) + Duration::from_millis(1));
-                    assert!(!task.is_finished());
+    both(|passing| {
+        let (start, naps) = (clock(), Cell::new(0));
+        pool(|pool| {
+            beside_an_unwind(passing, secs(5), || {
+                let task = pool.spawn(|| {
+                    task::current().cancel();
+                    loop {
+                        sleep(secs(2));
+                        naps.set(naps.get() + 1);
+                    }
                 });
+                sleep(secs(4) + Duration::from_millis(1));
+                assert!(!task.is_finished());
             });
-            assert_eq!(naps.get(), 2);
-            assert_eq!(clock() - start, secs(5));
         });
-    }
+        assert_eq!(naps.get(), 2);
+        assert_eq!(clock() - start, secs(5));
+    });
 }
 
 #[test]
 fn a_timeout_cuts_when_the_unwind_has_gone_on() {
-    for passing in BOTH {
-        run_virtual(|| {
-            let took = beside_an_unwind(passing, secs(5), || {
-                elapsed(|| assert_eq!(skip_after(secs(1), |_| sleep(secs(10))), None))
-            });
-            assert_eq!(took, secs(5));
+    both(|passing| {
+        let took = beside_an_unwind(passing, secs(5), || {
+            elapsed(|| assert_eq!(skip_after(secs(1), |_| sleep(secs(10))), None))
         });
-    }
+        assert_eq!(took, secs(5));
+    });
 }
 
 #[test]
 fn a_timeout_that_ran_before_cuts_on_time() {
-    for passing in BOTH {
-        run_virtual(|| {
-            pool(|pool| {
-                pool.spawn(|| {
-                    let cut = || assert_eq!(skip_after(secs(1), |_| sleep(secs(10))), None);
-                    assert_eq!(elapsed(cut), secs(1));
-                });
-                settle();
-                beside_an_unwind(passing, secs(5), || ());
+    both(|passing| {
+        pool(|pool| {
+            pool.spawn(|| {
+                let cut = || assert_eq!(skip_after(secs(1), |_| sleep(secs(10))), None);
+                assert_eq!(elapsed(cut), secs(1));
             });
+            settle();
+            beside_an_unwind(passing, secs(5), || ());
         });
-    }
+    });
 }
 
 #[test]
 fn a_panic_beside_it_ends_its_task_as_ever() {
-    for passing in BOTH {
-        run_virtual(|| {
-            let log = Log::default();
-            beside_an_unwind(passing, secs(5), || {
-                let failing = || {
-                    pool(|pool| {
-                        pool.spawn(|| {
-                            let _guard = OnDrop::new(|| {
-                                sleep(secs(1));
-                                log.add("destructor");
-                            });
-                            panic!("beside");
+    both(|passing| {
+        let log = Log::default();
+        beside_an_unwind(passing, secs(5), || {
+            let failing = || {
+                pool(|pool| {
+                    pool.spawn(|| {
+                        let _guard = OnDrop::new(|| {
+                            sleep(secs(1));
+                            log.add("destructor");
                         });
+                        panic!("beside");
                     });
-                };
-                assert_eq!(panic_of(failing), "beside");
-                assert!(panicking());
-                log.add("caught");
-            });
-            log.assert(&["destructor", "caught"]);
+                });
+            };
+            assert_eq!(panic_of(failing), "beside");
+            assert!(panicking());
+            log.add("caught");
         });
-    }
+        log.assert(&["destructor", "caught"]);
+    });
 }
 
 #[test]
 fn the_last_of_several_unwinds_ends_the_doubt() {
-    for passing in BOTH {
-        run_virtual(|| {
-            let (start, cut) = (clock(), Cell::new(None));
-            pool(|pool| {
-                let sleeper = beside_an_unwind(passing, secs(3), || {
-                    pool.spawn_isolated(|| -> () {
-                        let _guard = OnDrop::new(|| sleep(secs(7)));
-                        fail("the other one");
-                    });
-                    let sleeper = pool.spawn(|| {
-                        let _guard = OnDrop::new(|| cut.set(Some(clock() - start)));
-                        sleep_forever()
-                    });
-                    settle();
-                    sleeper.cancel();
-                    sleep(secs(4));
-                    // The first unwind has gone on, the second has not.
-                    assert!(panicking() && !sleeper.is_finished());
-                    sleeper
+    both(|passing| {
+        let (start, cut) = (clock(), Cell::new(None));
+        pool(|pool| {
+            let sleeper = beside_an_unwind(passing, secs(3), || {
+                pool.spawn_isolated(|| -> () {
+                    let _guard = OnDrop::new(|| sleep(secs(7)));
+                    fail("the other one");
                 });
-                assert!(sleeper.join().unwrap_err().is_cancelled());
+                let sleeper = pool.spawn(|| {
+                    let _guard = OnDrop::new(|| cut.set(Some(clock() - start)));
+                    sleep_forever()
+                });
+                settle();
+                sleeper.cancel();
+                sleep(secs(4));
+                // The first unwind has gone on, the second has not.
+                assert!(panicking() && !sleeper.is_finished());
+                sleeper
             });
-            assert_eq!(cut.get(), Some(secs(7)));
+            assert!(sleeper.join().unwrap_err().is_cancelled());
         });
-    }
+        assert_eq!(cut.get(), Some(secs(7)));
+    });
 }
 
 #[test]
@@ -308,22 +288,20 @@ fn a_panicking_task_in_a_destructor_is_never_raised_in() {
 
 #[test]
 fn a_second_panicking_task_in_a_destructor_is_never_raised_in_either() {
-    for passing in BOTH {
-        run_virtual(|| {
-            let took = Cell::new(Duration::ZERO);
-            pool(|pool| {
-                beside_an_unwind(passing, secs(2), || {
-                    let task = pool.spawn_isolated(|| -> () {
-                        let _guard = OnDrop::new(|| took.set(elapsed(|| sleep(secs(5)))));
-                        fail("its own");
-                    });
-                    settle();
-                    task.cancel();
+    both(|passing| {
+        let took = Cell::new(Duration::ZERO);
+        pool(|pool| {
+            beside_an_unwind(passing, secs(2), || {
+                let task = pool.spawn_isolated(|| -> () {
+                    let _guard = OnDrop::new(|| took.set(elapsed(|| sleep(secs(5)))));
+                    fail("its own");
                 });
+                settle();
+                task.cancel();
             });
-            assert_eq!(took.get(), secs(5));
         });
-    }
+        assert_eq!(took.get(), secs(5));
+    });
 }
 
 #[test]
@@ -379,38 +357,45 @@ fn a_destructor_in_doubt_waits_for_its_io_and_gets_it() {
 
 #[test]
 fn a_panic_that_was_caught_is_over() {
-    run_virtual(|| {
-        let (ours, mut theirs) = connection();
-        pool(|pool| {
-            let careful = pool.spawn(|| {
-                let result = Cell::new(None);
-                let caught = catch_unwind(AssertUnwindSafe(|| {
-                    // The call notices that the task unwinds.
-                    let _guard = OnDrop::new(|| result.set(Some((&ours).read(&mut [0; 4]))));
-                    fail("caught by hand");
-                }));
-                assert!(caught.is_err());
-                assert_given_up(result.take().unwrap());
-                sleep(secs(1));
-                assert!(panicking(), "the other task's");
-                let mut text = [0; 4];
-                (&ours).read_exact(&mut text).unwrap();
-                text
-            });
-            let unwinding = pool.spawn_isolated(|| -> () {
-                let _guard = OnDrop::new(|| {
-                    sleep(secs(1));
-                    settle();
+    for waits_by in ["yield_now", "join"] {
+        run_virtual(|| {
+            let (ours, mut theirs) = connection();
+            let over = Cell::new(false);
+            pool(|pool| {
+                let careful = pool.spawn(|| {
+                    let result = Cell::new(None);
+                    let caught = catch_unwind(AssertUnwindSafe(|| {
+                        // The call notices that the task unwinds.
+                        let _guard = OnDrop::new(|| result.set(Some((&ours).read(&mut [0; 4]))));
+                        fail("caught by hand");
+                    }));
+                    assert!(caught.is_err());
+                    assert_given_up(result.take().unwrap());
+                    match waits_by {
+                        "join" => pool.spawn(|| ()).join().unwrap(),
+                        _ => yield_now(),
+                    }
+                    assert!(panicking(), "the other task's");
+                    let mut text = [0; 4];
+                    (&ours).read_exact(&mut text).unwrap();
+                    text
                 });
-                fail("on purpose");
+                let unwinding = pool.spawn_isolated(|| -> () {
+                    let _guard = OnDrop::new(|| {
+                        while !over.get() {
+                            yield_now()
+                        }
+                    });
+                    fail("on purpose");
+                });
+                (0..5).for_each(|_| yield_now());
+                theirs.write_all(b"data").unwrap();
+                assert_eq!(&careful.join().unwrap(), b"data");
+                over.set(true);
+                assert!(unwinding.join().is_err());
             });
-            sleep(secs(1));
-            settle();
-            theirs.write_all(b"data").unwrap();
-            assert_eq!(&careful.join().unwrap(), b"data");
-            assert!(unwinding.join().is_err());
         });
-    });
+    }
 }
 
 #[test]

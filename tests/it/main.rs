@@ -1,9 +1,12 @@
 //! The behaviour of the runtime, seen from outside: one claim a test.
 
+mod calm;
+mod canceller;
 mod clock;
 mod debugger;
 mod join;
 mod leaks;
+mod log_sink;
 mod lowlevel;
 mod originals;
 mod panic;
@@ -17,6 +20,7 @@ mod task;
 mod task_builder;
 mod tcp;
 mod tcp_cancel;
+mod tcp_convert;
 mod tcp_faults;
 mod tcp_many;
 mod tcp_partial;

@@ -465,57 +465,6 @@ fn the_end_of_a_pool_is_a_checkpoint_after_the_last_child_and_drops_the_value() 
 }
 
 #[test]
-fn an_isolated_panic_goes_to_join_and_fails_nothing_else() {
-    run(|| {
-        let sibling_ended = Cell::new(false);
-        pool(|pool| {
-            let task = pool.spawn_isolated(|| fail("isolated"));
-            pool.spawn(|| {
-                yield_now();
-                sibling_ended.set(true);
-            });
-            let error = task.join().unwrap_err();
-            assert!(error.is_panic() && !error.is_cancelled());
-            assert!(error.to_string().ends_with("panicked: isolated"), "{error}");
-            assert_eq!(error.into_panic().unwrap().downcast_ref::<&str>(), Some(&"isolated"));
-            assert!(!pool.is_cancelled());
-        });
-        assert!(sibling_ended.get());
-    });
-}
-
-#[test]
-fn an_isolated_panic_that_nobody_joins_is_logged() {
-    logged("");
-    run(|| {
-        pool(|pool| {
-            drop(pool.spawn_isolated(|| fail("dropped before the end")));
-            let task = pool.spawn_isolated(|| fail("dropped after the end"));
-            yield_now();
-            assert!(task.is_finished());
-        });
-    });
-    for text in ["dropped before the end", "dropped after the end"] {
-        let lines = logged(text);
-        assert_eq!(lines.len(), 1);
-        assert!(lines[0].contains(file!()) && lines[0].contains("nobody joined it"), "{lines:?}");
-    }
-}
-
-#[test]
-fn an_isolated_task_gives_its_value_and_is_cancelled_with_its_pool() {
-    run(|| {
-        pool(|pool| {
-            assert_eq!(pool.spawn_isolated(|| 5).join().unwrap(), 5);
-            let task = pool.spawn_isolated(|| sleep_forever());
-            yield_now();
-            pool.cancel();
-            assert!(task.join().unwrap_err().is_cancelled());
-        });
-    });
-}
-
-#[test]
 fn closures_and_values_need_no_send() {
     let shared = RefCell::new(Vec::new());
     run(|| {

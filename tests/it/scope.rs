@@ -4,11 +4,9 @@ use crate::Drops;
 use crate::Log;
 use crate::elapsed;
 use crate::logged;
-use crate::ms;
 use crate::named;
 use crate::raised;
 use crate::secs;
-use giambio::Canceller;
 use giambio::TaskBuilder;
 use giambio::cancellable;
 use giambio::finally;
@@ -33,7 +31,6 @@ use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
-use std::thread;
 
 #[test]
 fn smoke() {
@@ -414,83 +411,6 @@ fn a_cancellation_that_is_caught_and_resumed_still_finds_its_scope() {
             }
         });
         assert_eq!(cut, None::<()>);
-    });
-}
-
-#[test]
-fn a_canceller_works_from_a_sibling_twice_and_after_the_end() {
-    run(|| {
-        let kept = Cell::new(None::<Canceller>);
-        let cut = cancellable(|pool| {
-            let canceller = pool.canceller();
-            kept.set(Some(canceller.clone()));
-            pool.spawn(move || {
-                canceller.cancel();
-                canceller.cancel();
-            });
-            sleep_forever()
-        });
-        assert_eq!(cut, None::<()>);
-        let canceller = kept.take().unwrap();
-        canceller.cancel();
-        // The next scope may lie where the last one lay.
-        let value = cancellable(|pool| {
-            canceller.cancel();
-            yield_now();
-            pool.canceller();
-            canceller.cancel();
-            yield_now();
-            1
-        });
-        assert_eq!(value, Some(1));
-    });
-}
-
-#[test]
-fn a_canceller_works_from_another_thread() {
-    run(|| {
-        let cut = cancellable(|pool| {
-            let canceller = pool.canceller();
-            let thread = thread::spawn(move || canceller.cancel());
-            pool.spawn(|| sleep_forever());
-            finally(sleep_forever, || thread.join().unwrap())
-        });
-        assert_eq!(cut, None::<()>);
-    });
-}
-
-#[test]
-fn a_canceller_works_from_another_runtime() {
-    run(|| {
-        let cut = cancellable(|pool| {
-            let canceller = pool.canceller();
-            let thread = thread::spawn(move || run(|| canceller.cancel()));
-            finally(sleep_forever, || thread.join().unwrap())
-        });
-        assert_eq!(cut, None::<()>);
-    });
-}
-
-#[test]
-fn a_canceller_may_outlive_its_runtime() {
-    let canceller = run(|| cancellable(|pool| pool.canceller())).unwrap();
-    canceller.cancel();
-    thread::spawn(move || canceller.cancel()).join().unwrap();
-}
-
-#[test]
-fn a_canceller_of_an_ended_scope_does_not_reach_the_next_one_from_another_thread() {
-    run(|| {
-        let old = cancellable(|pool| pool.canceller()).unwrap();
-        let value = cancellable(|pool| {
-            let _occupies_the_old_place = pool.canceller();
-            let thread = thread::spawn(move || old.cancel());
-            sleep(ms(1));
-            thread.join().unwrap();
-            sleep(ms(1));
-            1
-        });
-        assert_eq!(value, Some(1));
     });
 }
 

@@ -12,6 +12,11 @@ use giambio::yield_now;
 use std::io;
 use std::num::NonZeroU8;
 
+/// Asks for room: without optimisation every call that hands a closure or a value on copies it.
+fn roomy() -> TaskBuilder {
+    TaskBuilder::new().stack_size(1 << 20)
+}
+
 /// A place of this file as a task is named after it.
 fn place(line: u32) -> String {
     format!("{}:{line}", file!())
@@ -117,7 +122,7 @@ fn a_closure_may_be_larger_than_a_kibibyte() {
             let (small, large) = ([1_u8; 2000], [1_u8; 40_000]);
             let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
             assert_eq!(pool.spawn(move || sum(&small)).join().unwrap(), 2000);
-            assert_eq!(pool.spawn(move || sum(&large)).join().unwrap(), 40_000);
+            assert_eq!(roomy().spawn(pool, move || sum(&large)).join().unwrap(), 40_000);
         });
     });
 }
@@ -140,7 +145,7 @@ fn closures_and_values_may_be_over_aligned() {
     run(|| {
         pool(|pool| {
             let (wide, page) = (Wide(1), Page(2));
-            let task = pool.spawn(move || {
+            let task = roomy().spawn(pool, move || {
                 assert!(is_aligned(&wide) && is_aligned(&page));
                 yield_now();
                 assert!(is_aligned(&wide) && is_aligned(&page));
@@ -161,7 +166,7 @@ fn values_may_have_any_size() {
             assert_eq!(pool.spawn(|| [0_u64; 0]).join().unwrap(), [0; 0]);
             assert_eq!(pool.spawn(|| NonZeroU8::new(3)).join().unwrap(), NonZeroU8::new(3));
             assert_eq!(pool.spawn(|| None::<Box<u8>>).join().unwrap(), None);
-            let large = pool.spawn(|| [7_u8; 20_000]).join().unwrap();
+            let large = roomy().spawn(pool, || [7_u8; 20_000]).join().unwrap();
             assert!(large.iter().all(|&byte| byte == 7));
         });
     });
