@@ -37,9 +37,13 @@ pub(crate) use crate::stack::Class;
 /// Cancellations that a task may swallow before the log names it.
 const RAISES_BEFORE_WARNING: u32 = 100;
 
-/// The payload of a cancellation's unwind: which scope is to catch it.
+/// The payload of a cancellation's unwind: which scope is to catch it, and whose that is. A payload
+/// that was caught by hand may turn up anywhere.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cancelled(pub(crate) CancelId);
+pub(crate) struct Cancelled {
+    pub(crate) scope: CancelId,
+    pub(crate) worker: u64,
+}
 
 /// How a call that can report failure goes about its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -309,7 +313,7 @@ impl Running {
                 ),
             );
         }
-        self.unwind_with(Box::new(Cancelled(scope)))
+        self.unwind_with(Box::new(Cancelled { scope, worker: self.worker().id() }))
     }
 
     /// Begins an unwind, or lets one that was caught go on.

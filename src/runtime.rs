@@ -174,16 +174,20 @@ impl Runtime {
         // SAFETY: the handle's share of the record is ours until the release below.
         let record = unsafe { joined.as_ref() };
         self.worker.run(&record.core);
-        let outcome = record.take_outcome();
+        let mut outcome = record.take_outcome();
+        let report = self.worker.take_report();
+        if let (Some(_), Outcome::Panicked(payload)) = (&report, &mut outcome) {
+            payload.take().into_iter().for_each(|payload| record::log_lost(&record.core, payload));
+        }
         // SAFETY: our share, given up once; the core is the record's first field.
         unsafe { Core::release(joined.as_ptr().cast()) };
-        if let Some(report) = self.worker.take_report() {
+        if let Some(report) = report {
             panic!("{report}");
         }
         match outcome {
             Outcome::Returned(value) => value,
             Outcome::Panicked(Some(payload)) => resume_unwind(payload),
-            _ => unreachable!("nobody can cancel the main task"),
+            _ => unreachable!("nobody but a report cancels the main task"),
         }
     }
 }

@@ -160,7 +160,9 @@ pub(crate) fn drop_value<T>(value: T) {
 
 /// The scope that a caught payload is on its way to, if it is a cancellation.
 pub(crate) fn cancelled_scope(payload: &(dyn Any + Send)) -> Option<CancelId> {
-    payload.downcast_ref::<Cancelled>().map(|&Cancelled(id)| id)
+    let cancelled = payload.downcast_ref::<Cancelled>()?;
+    let here = park::worker_here(|worker| worker.id());
+    (here == Some(cancelled.worker)).then_some(cancelled.scope)
 }
 
 /// Cancels one scope from anywhere: another task, a plain thread, a signal's thread.

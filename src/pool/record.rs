@@ -211,7 +211,9 @@ where
     /// The outcome of a piece of the task's code, which may unwind.
     fn caught(&self, piece: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
         let outcome = catch_unwind(AssertUnwindSafe(piece)).unwrap_or_else(|payload| {
-            if scope::cancelled_scope(&*payload).is_some() {
+            // One that was kept and resumed where nothing is cancelled counts as a panic.
+            let pending = self.joined.core.cancel_pending();
+            if pending && scope::cancelled_scope(&*payload).is_some() {
                 Outcome::Cancelled
             } else {
                 Outcome::Panicked(Some(payload))

@@ -155,9 +155,10 @@ fn cut_after<'env, T>(
     let pool = Pool::new(group);
     let deadline = timeout.and_then(|timeout| me.worker().deadline_after(timeout));
     let result = pool.group.run(me, || {
-        match timeout {
-            Some(timeout) if timeout.is_zero() => pool.cancel(),
-            _ => pool.group.scope().set_deadline(deadline),
+        pool.group.scope().set_deadline(deadline);
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            // The timer fires only when the worker looks; a zero cancels at the first checkpoint.
+            pool.cancel();
         }
         f(&pool)
     });

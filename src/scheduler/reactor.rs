@@ -16,6 +16,7 @@ use crate::task::Core;
 use crate::task::inbox::Bell;
 use crate::task::inbox::Inbox;
 use crate::task::inbox::Message;
+use crate::task::local;
 use crate::task::waiters::Waiter;
 use crate::task::waiters::Waiters;
 use mio::Interest;
@@ -57,12 +58,20 @@ impl Remote {
     /// the inbox.
     pub(crate) fn deregister(&self, fd: BorrowedFd<'_>) {
         // It fails only if the kernel has forgotten the descriptor already.
-        let _ = self.registry.deregister(&mut SourceFd(&fd.as_raw_fd()));
+        let _ = quietly(|| self.registry.deregister(&mut SourceFd(&fd.as_raw_fd())));
     }
 
     pub(crate) fn send_home(&self, key: SourceKey) {
         self.inbox.post(Message::Deregister(key.token().0));
     }
+}
+
+/// Runs a call of mio that logs, if somebody has switched that on: a log sink is foreign code. mio logs
+/// before it acts, so after a sink's panic nothing has happened.
+fn quietly(call: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let mut result = Err(io::Error::other("a log sink panicked"));
+    local::in_hook(local::LOG_SINK, || result = call());
+    result
 }
 
 #[derive(Debug)]
@@ -215,8 +224,9 @@ impl Reactor {
         // Without PRIORITY an urgent byte ends a read early and no edge ever reports the rest.
         let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         let poll = self.poll.borrow();
+        let registry = poll.registry();
         let registered =
-            poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), key.token(), interest);
+            quietly(|| registry.register(&mut SourceFd(&fd.as_raw_fd()), key.token(), interest));
         if let Err(error) = registered {
             self.sources.borrow_mut().remove(index);
             return Err(error);
@@ -315,11 +325,9 @@ impl Reactor {
             None => {
                 let alarm = TimerFd::new()?;
                 // Edge-triggered: each expiry is an edge, so the timer is never read.
-                self.poll.borrow().registry().register(
-                    &mut SourceFd(&alarm.fd().as_raw_fd()),
-                    ALARM,
-                    Interest::READABLE,
-                )?;
+                let poll = self.poll.borrow();
+                let (registry, fd) = (poll.registry(), alarm.fd().as_raw_fd());
+                quietly(|| registry.register(&mut SourceFd(&fd), ALARM, Interest::READABLE))?;
                 self.alarm.get_or_init(|| alarm)
             }
         };

@@ -91,7 +91,7 @@ pub(crate) fn in_hook(name: &'static str, hook: impl FnOnce()) {
     });
 }
 
-const LOG_SINK: &str = "a log sink";
+pub(crate) const LOG_SINK: &str = "a log sink";
 
 /// Logs through [`in_hook`]: a sink is foreign code.
 pub(crate) fn log(level: log::Level, message: fmt::Arguments<'_>) {
