@@ -95,6 +95,20 @@ pub fn wait_writable(fd: impl AsFd) -> std::io::Result<()> {
 ///     parker.park(); // other tasks run meanwhile
 /// });
 /// ```
+///
+/// It may go to another thread, but is used by one at a time:
+///
+/// ```
+/// fn may_go<T: Send>() {}
+/// may_go::<giambio::lowlevel::Parker>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// let parker = giambio::lowlevel::Parker::new();
+/// std::thread::scope(|threads| {
+///     threads.spawn(|| parker.park());
+/// });
+/// ```
 pub struct Parker {
     token: Arc<WaitQueue<bool>>,
     /// Not `Sync`: whose token would it be?

@@ -151,7 +151,7 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// As for [`run`].
+    /// As for [`run`]. In the child of a fork, if the runtime was built before it.
     #[track_caller]
     pub fn run<T>(&mut self, main: impl FnOnce() -> T) -> T {
         refuse_nesting();

@@ -9,10 +9,14 @@
 mod convert;
 mod tcp;
 
+pub use std::net::AddrParseError;
+pub use std::net::IpAddr;
 pub use std::net::Ipv4Addr;
 pub use std::net::Ipv6Addr;
 pub use std::net::Shutdown;
 pub use std::net::SocketAddr;
+pub use std::net::SocketAddrV4;
+pub use std::net::SocketAddrV6;
 pub use std::net::ToSocketAddrs;
 pub use tcp::Incoming;
 pub use tcp::TcpListener;

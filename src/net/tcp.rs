@@ -29,6 +29,13 @@ use std::net::ToSocketAddrs;
 /// the same direction are served in the order in which they came. It may be moved to other threads
 /// and dropped on any.
 ///
+/// # Cancellation
+///
+/// Every read and write is a checkpoint on every call; one that is cancelled has taken or sent nothing.
+/// A call that is made of several, such as `read_exact` or `write_all`, does not tell how far it came.
+/// While a task unwinds, one that would have to wait fails with [`io::Cancelled`](crate::io::Cancelled)
+/// instead. `flush` does nothing and never parks.
+///
 /// # Examples
 ///
 /// ```
@@ -65,6 +72,20 @@ impl TcpStream {
     ///
     /// The last address's error; `InvalidInput` if there is no address. Out of descriptors, the text
     /// names `RLIMIT_NOFILE`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use giambio::net::{TcpListener, TcpStream};
+    ///
+    /// giambio::run(|| -> std::io::Result<()> {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?)?;
+    ///     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
         let mut last = None;
         for addr in addr.to_socket_addrs()? {
@@ -109,6 +130,25 @@ impl TcpStream {
     /// # Errors
     ///
     /// As for [`std::net::TcpStream::peek`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use giambio::net::{TcpListener, TcpStream};
+    /// use std::io::{Read, Write};
+    ///
+    /// giambio::run(|| -> std::io::Result<()> {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let mut client = TcpStream::connect(listener.local_addr()?)?;
+    ///     client.write_all(b"x")?;
+    ///     let (mut server, _) = listener.accept()?;
+    ///     let mut byte = [0];
+    ///     assert_eq!(server.peek(&mut byte)?, 1);
+    ///     assert_eq!(server.read(&mut byte)?, 1); // it was still there
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.io.call(Direction::Read, |socket| Ok((socket.peek(buf)?, Left::Unknown)))
     }
@@ -118,6 +158,22 @@ impl TcpStream {
     /// # Errors
     ///
     /// As for [`std::net::TcpStream::shutdown`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use giambio::net::{Shutdown, TcpListener, TcpStream};
+    /// use std::io::Read;
+    ///
+    /// giambio::run(|| -> std::io::Result<()> {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let client = TcpStream::connect(listener.local_addr()?)?;
+    ///     client.shutdown(Shutdown::Write)?;
+    ///     assert_eq!(listener.accept()?.0.read(&mut [0])?, 0); // the end
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.io.source().shutdown(how)
     }
@@ -220,7 +276,7 @@ impl Write for &TcpStream {
         })
     }
 
-    /// Nothing to do: a stream has no buffer of its own.
+    /// Nothing to do: a stream has no buffer of its own. Never parks.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -302,6 +358,21 @@ impl TcpListener {
     ///
     /// The system's. Out of descriptors, the text names `RLIMIT_NOFILE`; the connection stays in the
     /// backlog, and `accept` works again when descriptors are free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use giambio::net::{TcpListener, TcpStream};
+    ///
+    /// giambio::run(|| -> std::io::Result<()> {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let client = TcpStream::connect(listener.local_addr()?)?;
+    ///     let (_stream, peer) = listener.accept()?;
+    ///     assert_eq!(peer, client.local_addr()?);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         self.io
             .call(Direction::Read, |listener| Ok((accept_one(listener)?, Left::Unknown)))
@@ -349,6 +420,8 @@ impl fmt::Debug for TcpListener {
 }
 
 /// The connections of a [`TcpListener`], endlessly.
+///
+/// Each step is an [`accept`](TcpListener::accept): a checkpoint that parks until there is a connection.
 #[derive(Debug)]
 pub struct Incoming<'a> {
     listener: &'a TcpListener,

@@ -77,7 +77,8 @@ impl<'scope, T> Task<'scope, T> {
     ///
     /// # Panics
     ///
-    /// If a task joins itself.
+    /// If a task joins itself. Inside of [`task::no_switch`](crate::task::no_switch), if it would have to
+    /// wait. Outside of `run`.
     ///
     /// # Examples
     ///

@@ -37,7 +37,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-/// Owns child tasks: a nursery and a cancel scope in one.
+/// Owns child tasks, and is their cancel scope: they end before it does, and can be stopped as one.
 ///
 /// Made by [`pool`], [`try_pool()`], [`cancellable`], [`skip_after`] and [`with_timeout`]. A reference
 /// to it is `Copy`; hand it to the children that are to spawn as well. It stays on its thread:
@@ -184,7 +184,8 @@ impl<'scope, 'env> Pool<'scope, 'env> {
 
     /// Sets, moves or takes away the deadline, which does what [`cancel`](Self::cancel) does.
     ///
-    /// A deadline in the past cancels as soon as the calling task parks or yields.
+    /// A deadline that has passed already cancels when the worker next looks at its clock: after some tens
+    /// of steps of its tasks, or as soon as none of them can run.
     ///
     /// # Examples
     ///

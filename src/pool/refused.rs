@@ -39,6 +39,36 @@
 /// });
 /// ```
 ///
+/// Whatever the way of the spawn:
+///
+/// ```compile_fail,E0373
+/// giambio::run(|| {
+///     giambio::pool(|pool| {
+///         let text = String::from("stays");
+///         giambio::TaskBuilder::new().spawn(pool, || assert_eq!(text, "stays"));
+///     });
+/// });
+/// ```
+///
+/// ```compile_fail,E0373
+/// giambio::run(|| {
+///     giambio::cancellable(|pool| {
+///         let text = String::from("stays");
+///         pool.spawn_isolated(|| assert_eq!(text, "stays"));
+///     });
+/// });
+/// ```
+///
+/// ```compile_fail,E0373
+/// giambio::run(|| {
+///     giambio::try_pool::<(), Box<dyn std::error::Error>>(|pool| {
+///         let text = String::from("stays");
+///         pool.spawn(|| Ok(assert_eq!(text, "stays")));
+///         Ok(())
+///     })
+/// });
+/// ```
+///
 /// Nor from the body by a reference that it was given:
 ///
 /// ```compile_fail,E0597
@@ -266,10 +296,26 @@ struct Joined;
 /// });
 /// ```
 ///
-/// A canceller is made for it:
+/// And so are a runtime and its options, since a debugger may be:
+///
+/// ```compile_fail,E0277
+/// let builder = giambio::Builder::new();
+/// std::thread::spawn(move || builder.build().is_ok());
+/// ```
+///
+/// A canceller is made for other threads, and plain values may go there:
 ///
 /// ```
 /// fn goes_anywhere<T: Clone + Send + Sync + 'static>() {}
 /// goes_anywhere::<giambio::Canceller>();
+/// goes_anywhere::<giambio::TooSlow>();
+/// goes_anywhere::<giambio::debug::WaitReason>();
+/// goes_anywhere::<giambio::io::Cancelled>();
+/// goes_anywhere::<giambio::lowlevel::Unparker>();
+/// goes_anywhere::<giambio::task::TaskId>();
+///
+/// fn goes_elsewhere<T: Send + Sync + 'static>() {}
+/// goes_elsewhere::<giambio::JoinError>();
+/// goes_elsewhere::<giambio::TaskBuilder>();
 /// ```
 struct OfOneThread;

@@ -258,6 +258,10 @@ impl Worker {
                 debugger.before_task_step(task);
             });
         }
+        // SAFETY: what is behind this task in the run queue has not ended (I2).
+        if let Some(next) = unsafe { core.next.get().as_ref() } {
+            next.prefetch();
+        }
         let step = LOCAL.with(|local| {
             local.core.set(core);
             local.budget.set(if core.cancel_pending() { 0 } else { BUDGET });

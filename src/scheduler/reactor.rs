@@ -173,7 +173,7 @@ pub(crate) struct Reactor {
     events: RefCell<mio::Events>,
     sources: RefCell<Slab<Source>>,
     next_generation: Cell<u32>,
-    /// Made when the first deadline asks for less than a millisecond.
+    /// Made for the first deadline that a timeout in milliseconds would miss by too much.
     alarm: OnceCell<TimerFd>,
     /// What the alarm was last set for, so that the same deadline costs one system call.
     alarm_set_for: Cell<Nanos>,

@@ -15,6 +15,7 @@
 //! * `protect(ptr, len) -> io::Result<()>`: the same by the oldest means, which works everywhere but
 //!   costs two mappings. The error's kind is `OutOfMemory` when there are no more mappings.
 //! * `max_map_count() -> Option<usize>`: how many mappings a process may have, if that is known.
+//! * `prefetch(address)`: a hint that this cache line will be read soon; any address will do.
 //! * `thread_count() -> Option<usize>`: how many threads the process has, if that is known.
 //!
 //! Chosen: free functions on addresses. Rejected: an owning `Mapping` whose `Drop` unmaps (whether a
@@ -22,6 +23,7 @@
 
 #[cfg(unix)]
 mod abort;
+mod cache;
 #[cfg(unix)]
 mod fork;
 #[cfg(unix)]
@@ -31,6 +33,7 @@ mod unix;
 
 #[cfg(unix)]
 pub(crate) use abort::{AbortOnUnwind, abort_with};
+pub(crate) use cache::prefetch;
 #[cfg(unix)]
 pub(crate) use fork::{forks, watch_forks};
 #[cfg(unix)]

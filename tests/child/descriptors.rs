@@ -242,6 +242,7 @@ fn cancelled_connect() {
     socket.listen(0).unwrap();
     let addr = socket.local_addr().unwrap().as_socket().unwrap();
     let _fills_the_backlog = net::TcpStream::connect(addr).unwrap();
+    wait_readable(&socket).unwrap();
     giambio::run(|| {
         for _ in 0..10 {
             let before = open();

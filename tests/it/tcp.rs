@@ -188,10 +188,8 @@ fn connect_tries_one_address_after_the_other() {
 #[test]
 fn bind_takes_the_first_address_that_is_free() {
     giambio::run(|| {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let owner = TcpListener::bind("127.0.0.1:0").unwrap();
         let used = owner.local_addr().unwrap();
-        assert_ne!(used, taken);
         let error = TcpListener::bind(used).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AddrInUse);
         let any = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -38,14 +38,20 @@ fn assert_broken(error: &io::Error) {
 
 /// A listener whose backlog is full: whoever connects waits for an answer. The connections that fill
 /// it come with it.
+///
+/// Its address is this process's own. On a common one another test could be given the port while a
+/// client still asks for it, and would get that client.
 pub(crate) fn full_listener() -> (net::TcpListener, Vec<net::TcpStream>) {
     let kind = socket2::Type::STREAM;
     let socket = socket2::Socket::new(socket2::Domain::IPV4, kind, None).unwrap();
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let [.., high, low] = std::process::id().to_be_bytes();
+    socket.bind(&SocketAddr::from(([127, 77, high, low], 0)).into()).unwrap();
     socket.listen(0).unwrap();
     let listener = net::TcpListener::from(socket);
-    let addr = listener.local_addr().unwrap();
-    (listener, vec![net::TcpStream::connect(addr).unwrap()])
+    let fills_it = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    // Its own side of the connection stands before the listener's does.
+    wait_readable(&listener).unwrap();
+    (listener, vec![fills_it])
 }
 
 #[test]
