@@ -1,10 +1,7 @@
-//! What the heap is asked for: nothing to wait, one record to spawn.
+//! How often the allocator is asked: never to block, once to spawn.
 //!
-//! A program of its own, since it counts in the allocator.
+//! A binary of its own, with one test at a time: the counter is the process's allocator.
 
-use giambio::lowlevel::Parker;
-use giambio::net::TcpListener;
-use giambio::net::TcpStream;
 use std::alloc::GlobalAlloc;
 use std::alloc::Layout;
 use std::alloc::System;
@@ -13,17 +10,17 @@ use std::io::Read;
 use std::io::Write;
 use std::time::Duration;
 
-/// The system's allocator, with a count of what each thread asks of it.
 struct Counting;
 
 thread_local! {
-    static ASKED: Cell<usize> = const { Cell::new(0) };
+    /// By thread, so that the harness's own threads do not count.
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: every call goes on to `System` as it is.
+// SAFETY: everything is passed on to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ASKED.with(|asked| asked.set(asked.get() + 1));
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: passed on to the caller.
         unsafe { System.alloc(layout) }
     }
@@ -32,80 +29,94 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: passed on to the caller.
         unsafe { System.dealloc(block, layout) };
     }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ASKED.with(|asked| asked.set(asked.get() + 1));
-        // SAFETY: passed on to the caller.
-        unsafe { System.realloc(block, layout, size) }
-    }
 }
 
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static ALLOCATOR: Counting = Counting;
 
-/// How often this thread asks for memory in `f`.
+/// How often `f` asks the allocator, on this thread.
 fn allocations(f: impl FnOnce()) -> usize {
-    let before = ASKED.with(Cell::get);
+    let before = ALLOCATIONS.get();
     f();
-    ASKED.with(Cell::get) - before
-}
-
-/// Two tasks make each other wait in every way, and wait for a deadline.
-fn wait_in_every_way(ours: &TcpStream, theirs: &TcpStream, parker: &Parker) {
-    let unparker = parker.unparker();
-    giambio::pool(|pool| {
-        let other = pool.spawn(|| {
-            let (mut theirs, mut byte) = (theirs, [0]);
-            theirs.read_exact(&mut byte).unwrap();
-            giambio::yield_now();
-            theirs.write_all(&byte).unwrap();
-            giambio::yield_now();
-            unparker.unpark();
-            giambio::sleep(Duration::from_micros(100));
-        });
-        let (mut ours, mut byte) = (ours, [7]);
-        giambio::testing::settle();
-        ours.write_all(&byte).unwrap();
-        ours.read_exact(&mut byte).unwrap();
-        parker.park();
-        other.join().unwrap();
-        pool.spawn(giambio::yield_now); // the pool's end waits for this one
-    });
-    let cut = giambio::skip_after(Duration::from_secs(3600), |_| giambio::yield_now());
-    assert_eq!(cut, Some(()));
+    ALLOCATIONS.get() - before
 }
 
 #[test]
-fn waiting_allocates_nothing() {
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
+}
+
+#[test]
+fn to_sleep_to_yield_and_to_time_out_allocates_nothing() {
+    giambio::testing::run_virtual(|| {
+        let second = Duration::from_secs(1);
+        let wait = || {
+            giambio::sleep(second);
+            giambio::yield_now();
+            giambio::skip_after(second, |_| giambio::shield(giambio::yield_now));
+        };
+        wait(); // the timers' heap grows once
+        assert_eq!(allocations(wait), 0);
+    });
+}
+
+#[test]
+fn to_wait_for_a_socket_a_task_and_a_pool_allocates_nothing() {
+    use giambio::net::TcpListener;
+    use giambio::net::TcpStream;
     giambio::run(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let theirs = listener.accept().unwrap().0;
-        let parker = Parker::new();
-        wait_in_every_way(&ours, &theirs, &parker); // registers, and fills what is kept
-        let asked = allocations(|| {
-            (0..100).for_each(|_| wait_in_every_way(&ours, &theirs, &parker));
+        let (theirs, _) = listener.accept().unwrap();
+        giambio::pool(|pool| {
+            pool.spawn(|| {
+                let mut byte = [0];
+                while (&theirs).read(&mut byte).unwrap() > 0 {
+                    (&theirs).write_all(&byte).unwrap();
+                }
+            });
+            let echo = || {
+                let mut byte = [7];
+                (&ours).write_all(&byte).unwrap();
+                (&ours).read_exact(&mut byte).unwrap();
+                assert_eq!(byte, [7]);
+            };
+            echo(); // both sides register
+            assert_eq!(allocations(|| (0..10).for_each(|_| echo())), 0);
+            ours.shutdown(std::net::Shutdown::Both).unwrap();
         });
-        assert_eq!(asked, 0);
     });
 }
 
 #[test]
-fn a_spawn_allocates_one_record_and_the_next_uses_it_again() {
-    const TASKS: usize = 1000;
-    /// Chunks of stacks and the lists of them grow by doubling.
-    const GROWTH: usize = 64;
+fn a_spawn_allocates_once_and_not_again_when_its_record_is_reused() {
     giambio::run(|| {
-        let burst = || {
-            giambio::pool(|pool| {
-                for number in 0..TASKS {
-                    let large = [number; 100];
-                    pool.spawn(move || assert_eq!(large[99], number));
-                }
+        giambio::pool(|pool| {
+            let spawn_and_join = || pool.spawn(|| giambio::yield_now()).join().unwrap();
+            spawn_and_join(); // the first stack of its class
+            assert_eq!(allocations(spawn_and_join), 0);
+            let two_at_once = || {
+                let tasks = [pool.spawn(|| ()), pool.spawn(|| ())];
+                tasks.into_iter().for_each(|task| task.join().unwrap());
+            };
+            assert_eq!(allocations(two_at_once), 1);
+            assert_eq!(allocations(two_at_once), 0);
+        });
+    });
+}
+
+#[test]
+fn a_closure_of_any_size_is_spawned_with_one_allocation() {
+    giambio::run(|| {
+        giambio::pool(|pool| {
+            pool.spawn(|| ()).join().unwrap();
+            let large = [1_u8; 4096];
+            let count = allocations(|| {
+                let task =
+                    pool.spawn(move || large.iter().map(|&byte| u32::from(byte)).sum::<u32>());
+                assert_eq!(task.join().unwrap(), 4096);
             });
-        };
-        let first = allocations(burst);
-        assert!((TASKS..TASKS + GROWTH).contains(&first), "{first} allocations");
-        assert_eq!(allocations(burst), 0);
+            assert_eq!(count, 1);
+        });
     });
 }
