@@ -287,24 +287,28 @@ fn ignored_tests(path: &str, text: &str) -> Vec<String> {
 }
 
 fn machine_paths(path: &str, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (line, content) in numbered(text) {
-        for root in ["/work", "/home/", "/root/", "/Users/", "/tmp/"] {
-            let absolute = content.match_indices(root).any(|(start, _)| {
-                let before = content[..start].chars().next_back();
-                let after = content[start + root.len()..].chars().next();
-                let starts = before.is_none_or(|c| c.is_whitespace() || "\"'`([<=:,@".contains(c));
-                // `/work` is whole, `/workers` and `/work-stealing` are something else.
-                let ends =
-                    root.ends_with('/') || !after.is_some_and(|c| is_name_part(c) || c == '-');
-                starts && ends
-            });
-            if absolute {
-                found.push(at(path, line, content.trim()));
-            }
-        }
-    }
-    found
+    let mut roots = vec!["/home/", "/root/", "/Users/", "/tmp/"];
+    // The folder that this checkout lies in, if that is not the root of the file system.
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).parent().and_then(Path::to_str);
+    roots.extend(here.filter(|here| here.len() > 1));
+    paths_below(&roots, path, text)
+}
+
+/// Lines that name one of `roots` as an absolute path; one that ends in no slash must be whole.
+fn paths_below(roots: &[&str], path: &str, text: &str) -> Vec<String> {
+    let names = |content: &str, root: &str| {
+        content.match_indices(root).any(|(start, _)| {
+            let before = content[..start].chars().next_back();
+            let after = content[start + root.len()..].chars().next();
+            let starts = before.is_none_or(|c| c.is_whitespace() || "\"'`([<=:,@".contains(c));
+            let ends = root.ends_with('/') || !after.is_some_and(|c| is_name_part(c) || c == '-');
+            starts && ends
+        })
+    };
+    numbered(text)
+        .filter(|(_, content)| roots.iter().any(|root| names(content, root)))
+        .map(|(line, content)| at(path, line, content.trim()))
+        .collect()
 }
 
 fn wrong_changelog(path: &str, text: &str, version: &str) -> Vec<String> {
@@ -825,14 +829,12 @@ fn ignored_tests_are_found() {
 
 #[test]
 fn machine_paths_are_found() {
-    rejects(machine_paths, "README.md", "cd /work\nsee `/home/me/x` and \"/tmp/y\"", &[1, 2, 2]);
-    rejects(machine_paths, "benches/peers/run.py", "PATH = '/work/env/bin'", &[1]);
-    accepts(
-        machine_paths,
-        "README.md",
-        "target/tmp/ ~/work https://a.b/home/ /work-stealing $D/tmp/x",
-    );
-    accepts(machine_paths, "asm-notes/README.md", "cat /proc/self/maps /workers");
+    rejects(machine_paths, "README.md", "cd /root/x\nsee `/home/me/x` and \"/tmp/y\"", &[1, 2]);
+    rejects(machine_paths, "benches/peers/run.py", "PATH = '/home/me/env/bin'", &[1]);
+    let below_one: Check = |path, text| paths_below(&["/tmp/", "/checkouts"], path, text);
+    rejects(below_one, "README.md", "cd /checkouts\nls '/checkouts/x'", &[1, 2]);
+    accepts(below_one, "README.md", "target/tmp/ ~/checkouts https://a.b/tmp/ $D/tmp/x");
+    accepts(below_one, "README.md", "/checkouts2 /checkouts-of-others /proc/self/maps");
 }
 
 #[test]

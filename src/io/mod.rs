@@ -254,9 +254,10 @@ fn register_somehow(me: Running, fd: BorrowedFd<'_>) -> io::Result<(SourceKey, O
         Ok(key) => Ok((key, None)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let duplicate = fd.try_clone_to_owned().map_err(sys::name_limit)?;
-            Ok((reactor.register(duplicate.as_fd())?, Some(duplicate)))
+            let key = reactor.register(duplicate.as_fd()).map_err(sys::name_limit)?;
+            Ok((key, Some(duplicate)))
         }
-        Err(error) => Err(error),
+        Err(error) => Err(sys::name_limit(error)),
     }
 }
 

@@ -181,8 +181,9 @@ where
     fn live(&self) {
         let mut outcome = self.run_body();
         // Whatever becomes of a value that nobody asks for is part of the task.
-        while self.joined.core.detached.get() {
-            let Outcome::Returned(value) = outcome else { break };
+        if self.joined.core.detached.get()
+            && let Outcome::Returned(value) = outcome
+        {
             outcome = self.caught(|| {
                 drop(value);
                 Outcome::Pending

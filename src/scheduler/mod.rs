@@ -58,8 +58,8 @@ use timers::Timers;
 /// Tasks resumed before the reactor, the timers and the inbox are looked at again, so that ready
 /// tasks cannot starve them.
 ///
-/// An empty `epoll_wait` costs about 105 ns: at each step that is 126 ns a yield instead of 16, at
-/// each 61st it is 2 ns. An odd number does not beat with batches of a power of two.
+/// An empty `epoll_wait` costs some 105 ns, as much as a dozen yields; at each 61st step it is 2 ns. An
+/// odd number does not beat with batches of a power of two.
 const STEPS_PER_POLL: u32 = 61;
 
 /// Task numbers that a worker takes at once: the counter that all workers share costs a locked

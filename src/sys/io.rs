@@ -51,12 +51,13 @@ fn poll(fd: BorrowedFd<'_>, direction: Direction, timeout_ms: libc::c_int) -> io
     }
 }
 
-/// Says which limit was met when the system has no descriptor left; the kind stays, and the system's
-/// own error is the source.
+/// Says which limit was met when the system has no descriptor left, or does not watch another one; the
+/// kind stays, and the system's own error is the source.
 pub(crate) fn name_limit(error: io::Error) -> io::Error {
     let text = match error.raw_os_error() {
         Some(libc::EMFILE) => "this process has no descriptor left (RLIMIT_NOFILE, `ulimit -n`)",
         Some(libc::ENFILE) => "the system has no descriptor left (fs.file-max)",
+        Some(libc::ENOSPC) => "no more descriptors can be waited for (fs.epoll.max_user_watches)",
         _ => return error,
     };
     io::Error::new(error.kind(), Exhausted { text, source: error })

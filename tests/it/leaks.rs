@@ -7,10 +7,13 @@ use crate::Drops;
 use crate::fail;
 use crate::secs;
 use crate::tcp::pair;
+use crate::tcp_faults::full_listener;
 use giambio::Builder;
 use giambio::Pool;
 use giambio::TaskBuilder;
+use giambio::lowlevel::Parker;
 use giambio::lowlevel::wait_readable;
+use giambio::lowlevel::wait_writable;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
 use giambio::testing::settle;
@@ -35,13 +38,15 @@ struct Sockets {
     full: TcpStream,
     listener: TcpListener,
     _peers: [TcpStream; 2],
+    /// Nobody gets into its backlog any more.
+    crowded: (std::net::TcpListener, Vec<std::net::TcpStream>),
 }
 
 impl Sockets {
     fn new() -> Self {
         let ((silent, first), (full, second)) = (pair(), pair());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self { silent, full, listener, _peers: [first, second] }
+        Self { silent, full, listener, _peers: [first, second], crowded: full_listener() }
     }
 }
 
@@ -71,6 +76,10 @@ fn spawn_waiters<'scope>(
     }));
     spawn(Box::new(|_local| drop(sockets.listener.accept())));
     spawn(Box::new(|_local| drop(wait_readable(&sockets.silent))));
+    spawn(Box::new(|_local| drop(wait_writable(&sockets.full)))); // the writer has filled it
+    spawn(Box::new(|_local| drop(TcpStream::connect(sockets.crowded.0.local_addr().unwrap()))));
+    spawn(Box::new(|_local| Parker::new().park()));
+    spawn(Box::new(|_local| settle())); // one below never parks
     spawn(Box::new(|_local| giambio::pool(|pool| drop(pool.spawn(|| giambio::sleep_forever())))));
     spawn(Box::new(|local| {
         giambio::pool(|pool| {
@@ -106,6 +115,24 @@ fn a_pool_that_is_cancelled_drops_what_its_children_hold_in_every_state() {
             held += spawn_waiters(pool, &sockets, &drops); // these never begin
             assert_eq!(drops.count(), 0);
             pool.cancel();
+        });
+        assert_eq!(drops.count(), held);
+    });
+}
+
+#[test]
+fn a_body_that_has_returned_waits_for_children_in_every_state() {
+    giambio::run(|| {
+        let (drops, sockets) = (Drops::default(), Sockets::new());
+        let mut held = 0;
+        giambio::pool(|pool| {
+            held = spawn_waiters(pool, &sockets, &drops);
+            let drops = &drops;
+            pool.spawn(move || {
+                (0..3).for_each(|_| giambio::yield_now());
+                assert_eq!(drops.count(), 0);
+                pool.cancel();
+            });
         });
         assert_eq!(drops.count(), held);
     });
@@ -257,8 +284,36 @@ fn forgotten_sockets_stay_open_and_disturb_nobody() {
         }
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
+        let mut incoming = listener.incoming();
+        let client = TcpStream::connect(addr).unwrap();
+        forget(incoming.next().unwrap().unwrap());
+        forget(incoming);
+        (&client).write_all(b"still open").unwrap();
         forget(listener);
         TcpStream::connect(addr).unwrap();
+    });
+}
+
+#[test]
+fn a_forgotten_parker_or_join_error_disturbs_nobody() {
+    giambio::run(|| {
+        let parker = Parker::new();
+        let unparker = parker.unparker();
+        forget(parker.unparker());
+        giambio::pool(|pool| {
+            let parked = pool.spawn(|| parker.park());
+            settle();
+            unparker.unpark();
+            parked.join().unwrap();
+            let stopped = pool.spawn(|| giambio::sleep_forever());
+            stopped.cancel();
+            forget(stopped.join().unwrap_err());
+        });
+        forget(parker);
+        unparker.unpark(); // for nobody
+        let another = Parker::new();
+        forget(another.unparker());
+        assert!(!another.park_timeout(secs(0)));
     });
 }
 
