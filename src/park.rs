@@ -373,12 +373,6 @@ impl Running {
     #[cold]
     fn park_slow(self, session: Session, deadline: Option<Nanos>) {
         let core = self.core();
-        if self.worker().debugger().is_some() {
-            let reason = core.reason.get();
-            self.worker().hook_task("before_park", core, |debugger, task| {
-                debugger.before_park(task, reason);
-            });
-        }
         // In doubt it is not raised in: a second unwind inside of a destructor would abort.
         let calm = self.unwinding() == Unwinding::No;
         let doubt = Node::new(ptr::from_ref(core));
@@ -386,6 +380,13 @@ impl Running {
             core.in_doubt.set(true);
             // SAFETY: the node lies in this frame, which does not end before `certain` below.
             unsafe { self.worker().doubt(&doubt) };
+        }
+        // Not before that: the hook may cancel the task.
+        if self.worker().debugger().is_some() {
+            let reason = core.reason.get();
+            self.worker().hook_task("before_park", core, |debugger, task| {
+                debugger.before_park(task, reason);
+            });
         }
         self.park_until(session, deadline);
         if !calm {

@@ -56,6 +56,12 @@ pub(crate) fn wait_linked(
     let session = me.open(reason);
     let waiter = Waiter::new((Who::Task(me.core()), session));
     enter(&waiter);
+    // The line belongs to this worker: the node can be looked at without a lock.
+    let leave = |waiter: &Waiter| {
+        if waiter.is_linked() {
+            leave(waiter);
+        }
+    };
     let _place = Place { waiter: &waiter, leave };
     me.park(session, deadline, abort)
 }
@@ -68,9 +74,7 @@ struct Place<'w, L: Fn(&Waiter)> {
 
 impl<L: Fn(&Waiter)> Drop for Place<'_, L> {
     fn drop(&mut self) {
-        if self.waiter.is_linked() {
-            (self.leave)(self.waiter);
-        }
+        (self.leave)(self.waiter);
     }
 }
 
@@ -145,7 +149,13 @@ impl<S> WaitQueue<S> {
             me.assert_may_switch(reason);
         }
         let (Some(session), Some(waiter)) = (session, waiter.get()) else { return Winner::Event };
-        let leave = |waiter: &Waiter| self.with(|_, line| line.remove(waiter));
+        // Only a waker that has won is done with the node: one that has lost to a timeout or to a
+        // cancellation may still be at it, under the lock.
+        let leave = |waiter: &Waiter| {
+            if me.core().phase.winner() != Winner::Event {
+                self.with(|_, line| line.remove(waiter));
+            }
+        };
         let _place = Place { waiter, leave };
         me.worker().read_clock();
         let deadline = deadline.and_then(|at| me.worker().clock.nanos_at(at));

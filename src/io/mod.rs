@@ -30,13 +30,15 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
+use std::sync::Weak;
 
 /// The place of a source in one worker's reactor.
 #[derive(Debug)]
 struct Registration {
     worker: u64,
     key: SourceKey,
-    remote: Arc<Remote>,
+    /// Weak: a socket that outlives its runtime must not keep the runtime's descriptors open.
+    remote: Weak<Remote>,
     duplicate: Option<OwnedFd>,
 }
 
@@ -170,10 +172,12 @@ impl<S: AsFd> Io<S> {
         let worker = me.worker();
         let (key, duplicate) = register_somehow(me, self.source().as_fd())?;
         worker.reactor.exhausted(key, direction);
-        let remote = Arc::clone(worker.reactor.remote());
+        let remote = Arc::downgrade(worker.reactor.remote());
         let registration = Registration { worker: worker.id(), key, remote, duplicate };
         if let Err(further) = self.first.set(registration) {
-            self.others.lock().unwrap_or_else(PoisonError::into_inner).push(further);
+            let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+            others.retain(|known| known.remote.strong_count() > 0);
+            others.push(further);
         }
         Ok(key)
     }
@@ -183,8 +187,13 @@ impl<S: AsFd> Io<S> {
         let Some(source) = &self.source else { return };
         let others = self.others.get_mut().unwrap_or_else(PoisonError::into_inner);
         let all = self.first.take().into_iter().chain(others.drain(..));
-        for known in all.filter(|known| !known.remote.is_inherited()) {
-            known.remote.deregister(known.duplicate.as_ref().map_or(source.as_fd(), AsFd::as_fd));
+        for known in all {
+            // With its runtime the reactor has gone, and the kernel has forgotten all that was in it.
+            let Some(remote) = known.remote.upgrade() else { continue };
+            if remote.is_inherited() {
+                continue;
+            }
+            remote.deregister(known.duplicate.as_ref().map_or(source.as_fd(), AsFd::as_fd));
             let here = park::worker_here(|worker| {
                 let ours = worker.id() == known.worker;
                 if ours {
@@ -193,7 +202,7 @@ impl<S: AsFd> Io<S> {
                 ours
             });
             if here != Some(true) {
-                known.remote.send_home(known.key);
+                remote.send_home(known.key);
             }
         }
     }

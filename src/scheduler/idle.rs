@@ -104,6 +104,8 @@ impl Worker {
             return self.reactor.poll(timeout, wake);
         }
         self.hook("before_io", |debugger| debugger.before_io(timeout));
+        // The hook may have woken a task.
+        let timeout = if self.queue.is_empty() { timeout } else { Some(Duration::ZERO) };
         let before = self.clock.now();
         self.reactor.poll(timeout, wake);
         let elapsed = Duration::from_nanos(self.clock.now().saturating_sub(before));
@@ -143,7 +145,10 @@ impl Worker {
             }
             return;
         }
-        self.give_up("deadlock: every task waits, and nothing can wake one");
+        // The last other thread may have ended just now, its letters are read first.
+        if self.inbox.is_empty() {
+            self.give_up("deadlock: every task waits, and nothing can wake one");
+        }
     }
 
     /// Ends the run: cancels everything and keeps the report for `run` to panic with.

@@ -74,7 +74,8 @@ pub(crate) fn in_hook(name: &'static str, hook: impl FnOnce()) {
     LOCAL.with(|local| {
         let core = local.core.replace(ptr::null());
         let place = local.place.replace(Place::Hook(name));
-        let panicked = catch_unwind(AssertUnwindSafe(hook));
+        // A payload's destructor is foreign code as well: in the caller's place it could switch.
+        let panicked = catch_unwind(AssertUnwindSafe(hook)).map_err(drop_caught).is_err();
         local.place.set(place);
         local.core.set(core);
         // SAFETY: the word names the running task, whose record is alive, or nobody.
@@ -82,11 +83,8 @@ pub(crate) fn in_hook(name: &'static str, hook: impl FnOnce()) {
             // The hook may have cancelled the task, which it could not see running.
             local.budget.set(0);
         }
-        if let Err(payload) = panicked {
-            drop_caught(payload);
-            if name != LOG_SINK {
-                log(log::Level::Error, format_args!("the debugger's hook {name} panicked"));
-            }
+        if panicked && name != LOG_SINK {
+            log(log::Level::Error, format_args!("the debugger's hook {name} panicked"));
         }
     });
 }

@@ -94,7 +94,8 @@ impl Phase {
     /// The session that is open now, if the task waits.
     #[inline]
     pub(crate) fn open_session(&self) -> Option<Session> {
-        let word = self.0.load(Ordering::Relaxed);
+        // Acquire: a plain thread goes on when this says no, and then owns what its waker handed over.
+        let word = self.0.load(Ordering::Acquire);
         (word & ((1 << WINNER_BITS) - 1) == 0).then_some(Session(word >> WINNER_BITS))
     }
 
