@@ -4,6 +4,7 @@ use crate::End;
 use crate::Scenario;
 use crate::well;
 use giambio::TaskBuilder;
+use giambio::lowlevel::Parker;
 use giambio::lowlevel::wait_readable;
 use giambio::testing::settle;
 use std::cell::Cell;
@@ -38,6 +39,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     well("with_another_thread_alive_a_deadlock_is_only_logged_and_once", logged_only),
     well("a_wait_for_a_descriptor_is_no_deadlock", descriptor_is_no_deadlock),
     well("a_wait_for_a_deadline_is_no_deadlock", deadline_is_no_deadlock),
+    well("a_thread_that_unparks_and_ends_leaves_no_deadlock", unparked_by_the_last_thread),
 ];
 
 /// The report with which `run` panics.
@@ -214,4 +216,19 @@ fn deadline_is_no_deadlock() {
             pool.spawn(|| giambio::sleep_forever());
         });
     });
+}
+
+/// The thread may end between the worker's look at its letters and its count of the threads.
+fn unparked_by_the_last_thread() {
+    for round in 0..5_000 {
+        giambio::run(|| {
+            let parker = Parker::new();
+            let unparker = parker.unparker();
+            std::thread::spawn(move || {
+                (0..round % 600).for_each(|_| std::hint::spin_loop());
+                unparker.unpark();
+            });
+            parker.park();
+        });
+    }
 }

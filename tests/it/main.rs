@@ -12,6 +12,7 @@ mod originals;
 mod panic;
 mod pool;
 mod process;
+mod regressions;
 mod run;
 mod scope;
 mod shield;
