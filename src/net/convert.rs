@@ -3,7 +3,7 @@
 //! Layer 8. Imports: io. Never: sessions, timers, reactors.
 //!
 //! What comes in is put into non-blocking mode; what goes out is taken out of the reactors and put
-//! back into blocking mode. std's conversions have no way to fail, and on a live socket neither has
+//! back into blocking mode, which its clones share: none of them may still be in use here. std's conversions have no way to fail, and on a live socket neither has
 //! this; should the kernel refuse it all the same, the conversion panics.
 
 use super::TcpListener;
@@ -38,6 +38,8 @@ impl From<net::TcpStream> for TcpStream {
     }
 }
 
+/// The socket is put back into blocking mode, which it shares with its clones: another clone that a
+/// task still uses would block the worker.
 impl From<TcpStream> for net::TcpStream {
     fn from(stream: TcpStream) -> Self {
         give_up(stream.io)

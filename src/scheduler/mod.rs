@@ -76,8 +76,8 @@ pub(crate) enum Expiry {
 }
 
 /// What a worker does next.
-enum Next<'w> {
-    Resume(&'w Core),
+enum Next {
+    Resume(*const Core),
     LookAround,
     Idle,
     Finished,
@@ -234,7 +234,7 @@ impl Worker {
     }
 
     #[inline]
-    fn next(&self) -> Next<'_> {
+    fn next(&self) -> Next {
         let left = self.steps_left.get();
         if left == 0 {
             self.steps_left.set(STEPS_PER_POLL);
@@ -250,9 +250,13 @@ impl Worker {
         }
     }
 
-    /// Resumes a task until it parks, yields or ends.
+    /// Resumes a task that was in the run queue until it parks, yields or ends.
+    ///
+    /// By pointer: a task that ends here may take its record with it.
     #[inline]
-    fn step(&self, core: &Core) {
+    fn step(&self, task: *const Core) {
+        // SAFETY: a queued task has not ended, and `bury` below is the last to touch it (I2).
+        let core = unsafe { &*task };
         if self.debugger.is_some() {
             self.hook_task("before_task_step", core, |debugger, task| {
                 debugger.before_task_step(task);
@@ -282,7 +286,7 @@ impl Worker {
             });
         }
         if step == Step::Ended {
-            self.bury(core);
+            self.bury(task);
         }
     }
 
@@ -301,7 +305,9 @@ impl Worker {
 
     /// Takes a task that has ended out of everything.
     #[inline]
-    fn bury(&self, core: &Core) {
+    fn bury(&self, task: *const Core) {
+        // SAFETY: the scheduler's share of the record keeps it until the release below.
+        let core = unsafe { &*task };
         // SAFETY: the coroutine is not running, and nobody else touches the field (`step`).
         let coroutine = unsafe { &mut *core.coroutine.get() };
         if let Some(slot) = coroutine.as_mut().and_then(Coroutine::take_stack) {
@@ -313,7 +319,7 @@ impl Worker {
             self.hook_task("on_task_exit", core, |debugger, task| debugger.on_task_exit(task));
         }
         // SAFETY: the scheduler's ownership ends here; the task has ended.
-        unsafe { Core::release(core) };
+        unsafe { Core::release(task) };
     }
 
     /// Cancels a scope and ends the waits that this may end.
