@@ -63,7 +63,7 @@ pub(crate) struct Joined<T> {
 impl<T> Joined<T> {
     /// Whether there is a value to take. Only the owner of the handle, once the task has ended.
     pub(crate) fn has_returned(&self) -> bool {
-        // SAFETY: as in `take_outcome`.
+        // SAFETY: as in `replace`.
         let outcome = unsafe { &*self.outcome.get() };
         matches!(**outcome, Outcome::Returned(_))
     }
@@ -71,10 +71,14 @@ impl<T> Joined<T> {
     /// Takes the outcome away. Only the owner of the handle, once the task has ended.
     pub(crate) fn take_outcome(&self) -> Outcome<T> {
         debug_assert!(self.core.finished.get(), "an outcome was asked for too early");
-        // SAFETY: the task has ended, so only its handle touches this, on this thread, and no
-        // reference to it outlives this function.
-        let outcome = unsafe { &mut *self.outcome.get() };
-        std::mem::replace(&mut **outcome, Outcome::Pending)
+        self.replace(Outcome::Pending)
+    }
+
+    fn replace(&self, outcome: Outcome<T>) -> Outcome<T> {
+        // SAFETY: until `finished` only the task itself touches this, after that only its handle, both
+        // on this thread; and no reference outlives this function.
+        let place = unsafe { &mut *self.outcome.get() };
+        std::mem::replace(&mut **place, outcome)
     }
 }
 
@@ -119,8 +123,8 @@ where
 {
     worker.reserve_stack(plan.stack)?;
     let id = worker.new_task_id();
-    let base = CancelNode::new(worker.new_cancel_id(), Shield::Down);
     let record: *mut Record<F, T> = worker.records.allocate(Layout::new::<Record<F, T>>()).cast();
+    let base = CancelNode::new(worker.new_cancel_id(), Shield::Down);
     let fresh = Record::<F, T> {
         joined: Joined {
             core: Core::new(id, plan.name, plan.stack, base, Record::<F, T>::VTABLE),
@@ -179,59 +183,67 @@ where
     /// A task's whole life. Nothing unwinds out of this (I4): whatever could is caught, and a panic
     /// in our own code meets a root that aborts.
     fn live(&self) {
-        let mut outcome = self.run_body();
+        let core = &self.joined.core;
+        if core.cancel_pending() {
+            self.settle(|| {
+                drop(self.body.take());
+                Outcome::Cancelled
+            });
+        } else {
+            self.settle(|| match __rust_begin_short_backtrace(|| self.run_body()) {
+                Some(value) => Outcome::Returned(value),
+                None => Outcome::Failed,
+            });
+        }
         // Whatever becomes of a value that nobody asks for is part of the task.
-        if self.joined.core.detached.get()
-            && let Outcome::Returned(value) = outcome
-        {
-            outcome = self.caught(|| {
-                drop(value);
+        if core.detached.get() && self.joined.has_returned() {
+            self.settle(|| {
+                drop(self.joined.replace(Outcome::Pending));
                 Outcome::Pending
             });
         }
         let Some(me) = park::current() else { unreachable!("a task runs and is not current") };
-        self.report(me, &mut outcome);
-        self.end(me, outcome);
+        self.report(me);
+        self.end(me);
     }
 
-    fn run_body(&self) -> Outcome<T> {
-        let core = &self.joined.core;
-        let Some(body) = self.body.take() else { unreachable!("a task was started twice") };
-        if core.cancel_pending() {
-            return self.caught(|| {
-                drop(body);
-                Outcome::Cancelled
-            });
+    fn run_body(&self) -> Option<T> {
+        match self.body.take() {
+            Some(body) => body(),
+            None => unreachable!("a task was started twice"),
         }
-        self.caught(|| match __rust_begin_short_backtrace(body) {
-            Some(value) => Outcome::Returned(value),
-            None => Outcome::Failed,
-        })
     }
 
-    /// The outcome of a piece of the task's code, which may unwind.
-    fn caught(&self, piece: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
-        let outcome = catch_unwind(AssertUnwindSafe(piece)).unwrap_or_else(|payload| {
+    /// Runs a piece of the task's code, which may unwind, and stores what became of it.
+    ///
+    /// In its place at once, and not by way of return values: a debug build would copy a large one from
+    /// frame to frame until the stack is full.
+    fn settle(&self, piece: impl FnOnce() -> Outcome<T>) {
+        let caught = catch_unwind(AssertUnwindSafe(|| drop(self.joined.replace(piece()))));
+        if let Err(payload) = caught {
             // One that was kept and resumed where nothing is cancelled counts as a panic.
             let pending = self.joined.core.cancel_pending();
-            if pending && scope::cancelled_scope(&*payload).is_some() {
-                Outcome::Cancelled
-            } else {
-                Outcome::Panicked(Some(payload))
-            }
-        });
+            let cancelled = pending && scope::cancelled_scope(&*payload).is_some();
+            let outcome =
+                if cancelled { Outcome::Cancelled } else { Outcome::Panicked(Some(payload)) };
+            // What was there before is `Pending`: the piece has not returned.
+            drop(self.joined.replace(outcome));
+        }
         self.joined.core.unwinding.set(false);
-        outcome
     }
 
     /// Tells the pool, the debugger or the log of an end that was not a return.
-    fn report(&self, me: Running, outcome: &mut Outcome<T>) {
+    fn report(&self, me: Running) {
         let core = &self.joined.core;
+        if self.joined.has_returned() {
+            return;
+        }
+        let mut outcome = self.joined.replace(Outcome::Pending);
         // SAFETY: the group lives until this task has left its count.
         let group = unsafe { self.group.as_ref() };
-        match outcome {
+        match &mut outcome {
             Outcome::Panicked(payload) => {
-                let Some(raised) = payload else { return };
+                let Some(raised) = payload else { unreachable!("a payload is given away once") };
                 if let Some(debugger) = me.worker().debugger() {
                     me.worker().hook_task("on_exception_raised", core, |_, task| {
                         debugger.on_exception_raised(task, &**raised);
@@ -257,14 +269,12 @@ where
             }
             Outcome::Pending | Outcome::Returned(_) | Outcome::Failed => {}
         }
+        drop(self.joined.replace(outcome));
     }
 
     /// The last that a task does: no user code runs after this.
-    fn end(&self, me: Running, outcome: Outcome<T>) {
+    fn end(&self, me: Running) {
         let core = &self.joined.core;
-        // SAFETY: before `finished` the handle does not look, and this thread is the only one.
-        let place = unsafe { &mut *self.joined.outcome.get() };
-        *place = ManuallyDrop::new(outcome);
         core.finished.set(true);
         core.base.detach();
         while let Some(joiner) = core.joiners.claim_first() {
