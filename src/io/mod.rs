@@ -17,10 +17,10 @@ use crate::park::Turn;
 use crate::sys;
 use crate::sys::Direction;
 use crate::task::Abort;
+use crate::task::local::Raised;
 use crate::task::phase::Winner;
 use crate::task::waiters::Waiter;
 use crate::wait_queue;
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
@@ -226,8 +226,7 @@ fn wait(me: Running, key: SourceKey, direction: Direction, turn: Turn) -> io::Re
         Direction::Read => WaitReason::Readable,
         Direction::Write => WaitReason::Writable,
     };
-    let waiting = &me.worker().waiting_for_io;
-    let _counted = Counted::new(waiting);
+    let _counted = Raised::new(&me.worker().waiting_for_io);
     let reactor = &me.worker().reactor;
     // SAFETY: `wait_linked` removes the waiter before its frame ends, on the task's own worker.
     let enter = |waiter: &Waiter| unsafe { reactor.enter(key, direction, turn, waiter) };
@@ -290,22 +289,6 @@ impl Drop for Once<'_> {
         let reactor = &self.me.worker().reactor;
         reactor.remote().deregister(self.duplicate.as_ref().map_or(self.fd, AsFd::as_fd));
         reactor.forget(self.key);
-    }
-}
-
-/// One more in a count, while this lives.
-struct Counted<'c>(&'c Cell<usize>);
-
-impl<'c> Counted<'c> {
-    fn new(count: &'c Cell<usize>) -> Self {
-        count.set(count.get() + 1);
-        Self(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }
 

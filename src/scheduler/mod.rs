@@ -103,7 +103,7 @@ pub(crate) struct Worker {
     /// Unique in the process, unlike the worker's address.
     id: u64,
     /// Tasks parked until the world outside does something.
-    pub(crate) waiting_for_io: Cell<usize>,
+    pub(crate) waiting_for_io: Cell<u32>,
     /// Tasks parked until all others are.
     pub(crate) settlers: Waiters,
     /// Tasks parked while it could not be told whether they were unwinding.

@@ -4,7 +4,7 @@
 
 use super::TaskRef;
 use super::local::LOCAL;
-use std::cell::Cell;
+use super::local::Raised;
 
 /// The running task.
 ///
@@ -33,22 +33,6 @@ pub fn current() -> TaskRef {
     match unsafe { core.as_ref() } {
         Some(core) => TaskRef::new(core),
         None => panic!("no giambio task runs here: call this below `giambio::run`"),
-    }
-}
-
-/// A counter of the running task, one higher while this lives.
-struct Raised<'c>(&'c Cell<u32>);
-
-impl<'c> Raised<'c> {
-    fn new(counter: &'c Cell<u32>) -> Self {
-        counter.set(counter.get() + 1);
-        Self(counter)
-    }
-}
-
-impl Drop for Raised<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }
 

@@ -58,6 +58,22 @@ thread_local! {
     };
 }
 
+/// A counter that is one higher while this lives.
+pub(crate) struct Raised<'c>(&'c Cell<u32>);
+
+impl<'c> Raised<'c> {
+    pub(crate) fn new(counter: &'c Cell<u32>) -> Self {
+        counter.set(counter.get() + 1);
+        Self(counter)
+    }
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
 /// Runs in the child of a `fork`, on the thread that forked: from here on this thread has no task.
 pub(crate) extern "C" fn forget_after_fork() {
     LOCAL.with(|local| {
