@@ -118,7 +118,7 @@ impl Worker {
             return;
         }
         let now = self.read_clock();
-        // A task that fires a deadline must be able to set another: nothing is borrowed in between.
+        // A cancellation tells the debugger, which is foreign code: nothing is borrowed meanwhile.
         while let Some(expiry) = { self.timers.borrow_mut().pop_due(now) } {
             match expiry {
                 super::Expiry::Park(core, session) => {
@@ -145,7 +145,7 @@ impl Worker {
             }
             return;
         }
-        // The last other thread may have ended just now, its letters are read first.
+        // The last other thread may have ended just now: what it has left is read first.
         if self.inbox.is_empty() {
             self.give_up("deadlock: every task waits, and nothing can wake one");
         }
