@@ -9,6 +9,7 @@
 
 use crate::stack::Lent;
 use crate::stack::Slot;
+use crate::stack::Tenant;
 use corosensei::CoroutineResult;
 use std::fmt;
 
@@ -34,10 +35,19 @@ pub(crate) struct Coroutine {
 
 impl Coroutine {
     /// Prepares `root` to run on `slot` at the first resume. `root` must not unwind (I4).
+    ///
+    /// # Safety
+    ///
+    /// `tenant` is what overflow reports take it for, until the coroutine has ended.
     #[inline]
-    pub(crate) fn new(slot: Slot, root: impl FnOnce(&Suspender) + 'static) -> Self {
-        // SAFETY: the slot stays beside what it is lent to, until that has ended.
-        let lent = unsafe { slot.lend() };
+    pub(crate) unsafe fn new(
+        slot: Slot,
+        tenant: Tenant,
+        root: impl FnOnce(&Suspender) + 'static,
+    ) -> Self {
+        // SAFETY: the slot stays beside what it is lent to, until that has ended; the rest is passed on
+        // to the caller.
+        let lent = unsafe { slot.lend(tenant) };
         let run = move |suspender: &Suspender, ()| root(suspender);
         Self { inner: corosensei::Coroutine::with_stack(lent, run), slot: Some(slot) }
     }

@@ -46,6 +46,8 @@ pub mod task;
 mod scheduler;
 
 // Layer 5: the one door.
+#[expect(unsafe_code, reason = "a coroutine that borrows from its caller's frame")]
+mod big_stack;
 #[expect(unsafe_code, reason = "knows that the running task's record is alive")]
 mod park;
 #[expect(unsafe_code, reason = "links nodes that lie on the waiting task's stack")]
@@ -68,8 +70,10 @@ pub mod net;
 
 // Layer 9: a look from outside.
 pub mod debug;
+pub mod guide;
 pub mod testing;
 
+pub use big_stack::on_big_stack;
 pub use pool::JoinError;
 pub use pool::Pool;
 pub use pool::Task;

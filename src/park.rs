@@ -33,6 +33,7 @@ pub(crate) use crate::scheduler::reactor::SourceKey;
 pub(crate) use crate::scheduler::reactor::Turn;
 use crate::scheduler::records::Records;
 pub(crate) use crate::stack::Class;
+pub use crate::stack::StackStats;
 
 /// Cancellations that a task may swallow before the log names it.
 const RAISES_BEFORE_WARNING: u32 = 100;
@@ -94,6 +95,13 @@ pub(crate) fn current() -> Option<Running> {
         }
         None => nobody(local.place.get()),
     })
+}
+
+/// The running task; `None` elsewhere, also in a hook. For calls that never block.
+#[inline]
+pub(crate) fn running() -> Option<Running> {
+    let here = LOCAL.with(|local| !local.core.get().is_null());
+    if here { current() } else { None }
 }
 
 /// Why there is no task here.

@@ -23,8 +23,12 @@ use std::ptr;
 /// Usable bytes of a task's stack unless something else is asked for.
 ///
 /// Measured (asm-notes/stack-layout.md, guard-pages.md): a panic with a backtrace takes 22 KiB, a debug
-/// build's sort 15. What is not touched costs 554 bytes of page tables.
-const DEFAULT_STACK_BYTES: usize = 256 << 10;
+/// release build's sort 6. What is not touched costs 554 bytes of page tables.
+///
+/// Code without optimisation needs a multiple: a value of 24 KiB that is passed on by value from frame to
+/// frame, six copies of it, is too much for 256 KiB. So a debug build has four times as much, at
+/// 2 KiB of page tables for each task.
+const DEFAULT_STACK_BYTES: usize = if cfg!(debug_assertions) { 1 << 20 } else { 256 << 10 };
 
 /// Usable bytes of the main closure's stack: what a program's main thread has by default on Linux.
 const MAIN_STACK_BYTES: usize = 8 << 20;
@@ -87,10 +91,13 @@ impl Builder {
         Self { stack_size: DEFAULT_STACK_BYTES, debugger: None, clock: Clock::system() }
     }
 
-    /// Sets the size of a task's stack: usable bytes, from 1 to 1 GiB, 256 KiB unless set.
+    /// Sets the size of a task's stack: usable bytes, from 1 to 1 GiB, 256 KiB unless set (1 MiB if
+    /// giambio is built with `debug_assertions`, as in cargo's dev profile).
     ///
     /// It is rounded up to a power of two and to at least 32 KiB. One spawn can ask for another size
-    /// ([`TaskBuilder::stack_size`](crate::TaskBuilder::stack_size)); the main closure has 8 MiB.
+    /// ([`TaskBuilder::stack_size`](crate::TaskBuilder::stack_size)), one deep call for another stack
+    /// ([`on_big_stack`](crate::on_big_stack)); the main closure has 8 MiB. The
+    /// [guide](crate::guide::stack_sizes) helps to choose.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = bytes;
         self

@@ -32,6 +32,7 @@ impl Worker {
             self.read_inbox();
         }
         self.expire_timers();
+        self.look_at_idle_stacks_sometimes();
     }
 
     /// No task can run: waits until one can.
@@ -42,6 +43,10 @@ impl Worker {
         self.expire_timers();
         if !self.queue.is_empty() {
             return;
+        }
+        if self.return_idle_memory() {
+            // Somebody may have come meanwhile; this is called again if not.
+            return self.look_around();
         }
         if !self.settlers.is_empty() || self.clock.is_virtual() {
             return self.idle_in_a_test();
@@ -88,11 +93,15 @@ impl Worker {
     fn timeout(&self) -> Option<Duration> {
         let (next, precise) = {
             let timers = self.timers.borrow();
-            (timers.next()?, timers.wants_precision())
+            (timers.next().unwrap_or(Nanos::MAX), timers.wants_precision())
         };
-        let left = Duration::from_nanos(next.saturating_sub(self.read_clock()));
+        let wake_at = next.min(self.next_period.get());
+        if wake_at == Nanos::MAX {
+            return None;
+        }
+        let left = Duration::from_nanos(wake_at.saturating_sub(self.read_clock()));
         // A failure to set the alarm costs at most a millisecond of lateness.
-        if precise && !left.is_zero() && self.reactor.set_alarm(next, left).is_ok() {
+        if precise && !left.is_zero() && self.reactor.set_alarm(wake_at, left).is_ok() {
             return None;
         }
         Some(left)

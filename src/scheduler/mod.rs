@@ -7,6 +7,7 @@
 //! one another and cannot be left behind.
 
 mod idle;
+mod memory;
 pub(crate) mod reactor;
 pub(crate) mod records;
 mod run_queue;
@@ -22,7 +23,9 @@ use crate::list::List;
 use crate::list::Node;
 use crate::stack::Class;
 use crate::stack::Stacks;
+use crate::stack::report_overflows;
 use crate::sys;
+use crate::task;
 use crate::task::Core;
 use crate::task::TaskId;
 use crate::task::TaskRef;
@@ -96,6 +99,10 @@ pub(crate) struct Worker {
     pub(crate) now: Cell<Nanos>,
     pub(crate) timers: RefCell<Timers<Expiry>>,
     stacks: RefCell<Stacks>,
+    /// When idle stacks are looked at next; `Nanos::MAX` while none has memory to return.
+    next_period: Cell<Nanos>,
+    /// Rounds of the loop until a worker that never sleeps looks at its idle stacks.
+    rounds_left: Cell<u32>,
     pub(crate) records: Records,
     default_stack: Class,
     pub(crate) reactor: Reactor,
@@ -126,6 +133,7 @@ impl Worker {
     ) -> io::Result<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         sys::watch_forks(local::forget_after_fork);
+        report_overflows(task::describe_tenant);
         let reactor = Reactor::new()?;
         Ok(Self {
             queue: RunQueue::new(),
@@ -137,6 +145,8 @@ impl Worker {
             now: Cell::new(0),
             timers: RefCell::new(Timers::new()),
             stacks: RefCell::new(Stacks::new()),
+            next_period: Cell::new(Nanos::MAX),
+            rounds_left: Cell::new(memory::ROUNDS_PER_LOOK),
             records: Records::new(),
             default_stack,
             inbox: Arc::clone(&reactor.remote().inbox),
@@ -183,12 +193,6 @@ impl Worker {
         CancelId(id)
     }
 
-    /// Makes sure that a task of this class will find a stack at its first step.
-    #[inline]
-    pub(crate) fn reserve_stack(&self, class: Class) -> io::Result<()> {
-        self.stacks.borrow_mut().reserve(class)
-    }
-
     /// Queues a new task whose stack is reserved.
     ///
     /// # Safety
@@ -214,6 +218,7 @@ impl Worker {
         let alarm = sys::AbortOnUnwind(
             "giambio: the scheduler panicked; its tasks cannot be left behind\n",
         );
+        let _signal_stack = sys::SignalStack::ensure();
         self.root.set(&main.base);
         LOCAL.with(|local| local.worker.set(ptr::from_ref(self).cast()));
         self.hook("on_start", |debugger| debugger.on_start());
@@ -292,15 +297,17 @@ impl Worker {
 
     #[inline]
     fn start(&self, core: &Core) -> Coroutine {
-        let slot = self.stacks.borrow_mut().take(core.stack);
+        let slot = self.take_stack(core.stack.get());
         let core = ptr::from_ref(core);
-        Coroutine::new(slot, move |suspender: &Suspender| {
+        let root = move |suspender: &Suspender| {
             // SAFETY: the worker resumes this closure before it releases the record.
             let this = unsafe { &*core };
             this.suspender.set(suspender);
             // SAFETY: a coroutine is made once for each task, and this runs on its stack.
             unsafe { this.run() };
-        })
+        };
+        // SAFETY: the tenant is a record, which is released after the coroutine has ended (`bury`).
+        unsafe { Coroutine::new(slot, core.cast(), root) }
     }
 
     /// Takes a task that has ended out of everything.
@@ -311,7 +318,7 @@ impl Worker {
         // SAFETY: the coroutine is not running, and nobody else touches the field (`step`).
         let coroutine = unsafe { &mut *core.coroutine.get() };
         if let Some(slot) = coroutine.as_mut().and_then(Coroutine::take_stack) {
-            self.stacks.borrow_mut().give_back(slot);
+            self.give_back_stack(slot);
         }
         *coroutine = None;
         self.live.set(self.live.get() - 1);

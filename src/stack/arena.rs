@@ -7,21 +7,29 @@
 //! chunk at once (a system call and a share of a page table for every slot, wanted or not).
 //!
 //! ```text
-//! limit                                         base        limit of the next slot
-//! | guard | usable, and up to 1,920 bytes more   | colour    |
+//! limit                                         base                limit of the next slot
+//! | guard | usable, and up to 1,920 bytes more   | tenant | colour   |
 //! ```
 
 use std::error;
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 
 use corosensei::stack::valgrind::ValgrindStackRegistration;
 
 use super::Class;
 use super::Slot;
+use super::Tenant;
+use super::overflow;
+use super::overflow::Region;
 use crate::sys;
+use crate::sys::Shortage;
 
 /// Width of a guard, in bytes. Rust code touches every page on its way down; C code built without
 /// `-fstack-clash-protection` may step over a page or two. Four pages cost 40 ns more than one.
@@ -37,6 +45,11 @@ const COLOUR_STEP: usize = 128;
 
 /// Different tops before they repeat. All of them fit into the extra page that each slot has.
 const COLOURS: usize = 16;
+
+/// Bytes at the base of a slot, above what a coroutine gets, that say who runs on it. Beside the first
+/// frame, hence in memory that is touched anyway; as many as keep the stack aligned.
+const TENANT_LEN: usize = 16;
+const _: () = assert!(TENANT_LEN >= size_of::<Tenant>());
 
 /// Slots in the first chunk of a class.
 const FIRST_CHUNK_SLOTS: usize = 16;
@@ -58,53 +71,92 @@ const DEFAULT_MAX_MAP_COUNT: usize = 65_530;
 /// two for each of a thousand threads, and as many again for libraries, files and the heap.
 const SPARE_GUARDS: usize = 2_000;
 
-/// How the next slot of a runtime gets its guard.
+/// The guards by protection of the whole process, since all runtimes share its mappings.
 #[derive(Debug)]
+pub(super) struct Account {
+    /// Guards in use.
+    used: AtomicUsize,
+    /// Guards there may be.
+    budget: usize,
+    max_map_count: usize,
+}
+
+impl Account {
+    /// The account of a process that has `mappings` mappings and may have `max_map_count`.
+    pub(super) fn new(max_map_count: usize, mappings: usize) -> Self {
+        let budget = (max_map_count.saturating_sub(mappings) / 2).saturating_sub(SPARE_GUARDS);
+        Self { used: AtomicUsize::new(0), budget, max_map_count }
+    }
+
+    fn of_this_process() -> &'static Self {
+        static ACCOUNT: OnceLock<Account> = OnceLock::new();
+        ACCOUNT.get_or_init(|| {
+            let max_map_count = sys::max_map_count().unwrap_or(DEFAULT_MAX_MAP_COUNT);
+            Self::new(max_map_count, sys::mapping_count().unwrap_or(0))
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn budget(&self) -> usize {
+        self.budget
+    }
+
+    fn open(&self) -> io::Result<()> {
+        let one_more = |used| Some(used + 1).filter(|&used| used <= self.budget);
+        let opened = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        opened.map(drop).map_err(|_| self.refuse(None))
+    }
+
+    fn close(&self, guards: usize) {
+        self.used.fetch_sub(guards, Ordering::Relaxed);
+    }
+
+    fn refuse(&self, source: Option<io::Error>) -> io::Error {
+        let text = format!(
+            "out of guarded stacks: here each takes two mappings (before Linux 6.13, or in locked \
+             memory), and vm.max_map_count is {} (room for {} stacks): raise it with sysctl",
+            self.max_map_count, self.budget
+        );
+        OutOfStacks { text, source }.into()
+    }
+}
+
+/// How the next slot of a runtime gets its guard.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Guards {
     /// In page table entries, as many as there is memory; tried until the kernel says it cannot.
     Install,
-    /// By protection, two mappings each, at most `left` more.
-    Protect { left: usize, max_map_count: usize },
+    /// By protection, two mappings each.
+    Protect(&'static Account),
 }
 
 impl Guards {
-    /// Guards by protection on a system that allows `max_map_count` mappings.
-    pub(super) fn by_protection(max_map_count: usize) -> Self {
-        Self::Protect { left: guard_budget(max_map_count), max_map_count }
-    }
-
     /// Makes the pages at `ptr` inaccessible for good.
     ///
     /// # Safety
     ///
     /// As for [`sys::guard`].
     unsafe fn guard(&mut self, ptr: NonNull<u8>, len: usize) -> io::Result<()> {
-        match self {
+        match *self {
             // SAFETY: passed on from our caller.
             Self::Install => match unsafe { sys::guard(ptr, len) } {
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                    let limit = sys::max_map_count().unwrap_or(DEFAULT_MAX_MAP_COUNT);
-                    *self = Self::by_protection(limit);
+                    *self = Self::Protect(Account::of_this_process());
                     // SAFETY: passed on from our caller; the refusal has changed nothing.
                     unsafe { self.guard(ptr, len) }
                 }
-                done => done.map_err(no_memory),
+                done => done.map_err(|refusal| no_memory(len, refusal)),
             },
-            Self::Protect { left: 0, max_map_count } => Err(no_mappings(*max_map_count, None)),
-            Self::Protect { left, max_map_count } => {
+            Self::Protect(account) => {
+                account.open()?;
                 // SAFETY: passed on from our caller.
-                unsafe { sys::protect(ptr, len) }
-                    .map_err(|refusal| no_mappings(*max_map_count, Some(refusal)))?;
-                *left -= 1;
-                Ok(())
+                unsafe { sys::protect(ptr, len) }.map_err(|refusal| {
+                    account.close(1);
+                    account.refuse(Some(refusal))
+                })
             }
         }
     }
-}
-
-/// How many guards by protection a process may have before its own mappings are in danger.
-pub(super) fn guard_budget(max_map_count: usize) -> usize {
-    (max_map_count / 2).saturating_sub(SPARE_GUARDS)
 }
 
 /// One reservation.
@@ -113,6 +165,7 @@ struct Chunk {
     slots: usize,
     /// Slots that have been cut from it, lowest first.
     carved: usize,
+    region: &'static Region,
 }
 
 /// The address space of one class. It does not unmap itself: see [`Arena::release`].
@@ -123,16 +176,27 @@ pub(super) struct Arena {
     /// Tells Valgrind that each slot is a stack of its own, lest it take a switch for a huge frame.
     /// One for each slot ever cut; elsewhere a number and a few instructions without effect.
     registrations: Vec<ValgrindStackRegistration>,
+    /// The guards by protection among those of the slots, if there are any.
+    protected: Option<(&'static Account, usize)>,
 }
 
 impl Arena {
     pub(super) fn new(class: Class) -> Self {
-        Self { class, chunks: Vec::new(), registrations: Vec::new() }
+        Self { class, chunks: Vec::new(), registrations: Vec::new(), protected: None }
+    }
+
+    pub(super) fn class(&self) -> Class {
+        self.class
     }
 
     /// Slots made so far. None is ever unmade.
     pub(super) fn carved(&self) -> usize {
         self.registrations.len()
+    }
+
+    /// Bytes of address space.
+    pub(super) fn reserved_len(&self) -> usize {
+        self.chunks.iter().map(|chunk| chunk.slots).sum::<usize>() * stride(self.class)
     }
 
     /// Cuts the next slot and guards it, mapping a chunk if the last one is used up.
@@ -149,10 +213,12 @@ impl Arena {
         // SAFETY: the slot is in the chunk and nobody has seen it. The guard is a part of it that
         // `Slot` does not give to a task.
         unsafe { guards.guard(limit, guard_len(self.class)) }?;
-        let colour = self.registrations.len() % COLOURS * COLOUR_STEP;
-        // SAFETY: `stride` bytes from `limit` are in the chunk or one past it, and no colour is as
-        // large as a stride.
-        let base = unsafe { limit.add(stride - colour) };
+        if let Guards::Protect(account) = guards {
+            self.protected.get_or_insert((account, 0)).1 += 1;
+        }
+        let distance = base_of(0, chunk.carved, self.class);
+        // SAFETY: a base lies in its slot.
+        let base = unsafe { limit.add(distance) };
         chunk.carved += 1;
         let registration = ValgrindStackRegistration::new(limit.as_ptr(), stride);
         self.registrations.push(registration);
@@ -164,9 +230,46 @@ impl Arena {
         let slots = next_chunk_slots(self.class, self.chunks.last().map(|chunk| chunk.slots));
         halving(slots, |slots| {
             let start = sys::reserve(slots * stride)?;
-            Ok(Chunk { start, slots, carved: 0 })
+            let region = overflow::watch(start, slots * stride, self.class);
+            Ok(Chunk { start, slots, carved: 0, region })
         })
-        .map_err(no_memory)
+        .map_err(|refusal| no_memory(stride, refusal))
+    }
+
+    /// Gives the memory of slots back to the system; returns how many bytes that was. `bases` are those
+    /// of slots of this arena, in ascending order.
+    ///
+    /// # Safety
+    ///
+    /// Nobody runs on these slots.
+    pub(super) unsafe fn discard(&self, bases: &[NonNull<u8>]) -> usize {
+        let next_to = |a: &NonNull<u8>, b: &NonNull<u8>| {
+            self.limit(*a).get() + stride(self.class) == self.limit(*b).get()
+        };
+        let mut bytes = 0;
+        // One call for neighbours: the guards between them stay.
+        for run in bases.chunk_by(next_to) {
+            let len = run.len() * stride(self.class) - guard_len(self.class);
+            let low = self.limit(run[0]).get() + guard_len(self.class);
+            let mut pages = 0;
+            sys::for_each_resident(low, len, |_| {
+                pages += 1;
+                ControlFlow::Continue(())
+            });
+            let start =
+                NonNull::without_provenance(NonZeroUsize::new(low).expect("not the null page"));
+            // SAFETY: whole pages from the first slot's lowest usable one to the last slot's top, all in
+            // one mapping, since chunks that are neighbours are one to the kernel; passed on from
+            // our caller that their contents are not needed.
+            if unsafe { sys::discard(start, len) }.is_ok() {
+                bytes += pages * sys::page_size();
+            }
+        }
+        bytes
+    }
+
+    fn limit(&self, base: NonNull<u8>) -> NonZeroUsize {
+        limit_of(base, self.class)
     }
 
     /// Whether `slot` was cut here.
@@ -186,7 +289,11 @@ impl Arena {
     pub(super) unsafe fn release(&mut self) {
         let stride = stride(self.class);
         self.registrations.clear();
+        if let Some((account, guards)) = self.protected.take() {
+            account.close(guards);
+        }
         for chunk in self.chunks.drain(..) {
+            overflow::forget(chunk.region);
             // SAFETY: `map_chunk` reserved exactly this, draining releases it once, and our caller
             // has seen the end of every slot.
             unsafe { sys::release(chunk.start, chunk.slots * stride) };
@@ -202,16 +309,24 @@ pub(super) fn stride(class: Class) -> usize {
 }
 
 /// Bytes of a slot's guard. Whole pages.
-fn guard_len(class: Class) -> usize {
+pub(super) fn guard_len(class: Class) -> usize {
     let page = sys::page_size();
     if class.usable_len() < WIDE_GUARD_FROM { page } else { GUARD_LEN.next_multiple_of(page) }
 }
 
+/// The base of the slot that begins at `limit` and is the one of this index in its chunk.
+pub(super) fn base_of(limit: usize, index: usize, class: Class) -> usize {
+    limit + stride(class) - index % COLOURS * COLOUR_STEP - TENANT_LEN
+}
+
+/// Where the guard begins of the slot that has `address`, which lies in the page of the slot's base.
+pub(super) fn limit_around(address: usize, class: Class) -> usize {
+    address.next_multiple_of(sys::page_size()) - stride(class)
+}
+
 /// Where the guard of the slot of this base begins.
 pub(super) fn limit_of(base: NonNull<u8>, class: Class) -> NonZeroUsize {
-    // The colour is what its top lacks to a whole page.
-    let top = base.addr().get().next_multiple_of(sys::page_size());
-    NonZeroUsize::new(top - stride(class)).expect("mappings begin above zero")
+    NonZeroUsize::new(limit_around(base.addr().get(), class)).expect("mappings begin above zero")
 }
 
 /// How many slots to ask for when the last chunk, of `last` slots, is used up.
@@ -264,18 +379,12 @@ impl From<OutOfStacks> for io::Error {
     }
 }
 
-fn no_mappings(max_map_count: usize, source: Option<io::Error>) -> io::Error {
-    let text = format!(
-        "out of guarded stacks: on this kernel each takes two mappings, and vm.max_map_count is \
-         {max_map_count} (room for {} stacks): raise it with sysctl",
-        guard_budget(max_map_count)
-    );
-    OutOfStacks { text, source }.into()
-}
-
-pub(super) fn no_memory(refusal: io::Error) -> io::Error {
-    let text = "out of stacks: the kernel refuses more address space: the limit is RLIMIT_AS \
-                (`ulimit -v`), vm.overcommit_memory or the memory itself"
-        .to_owned();
+pub(super) fn no_memory(len: usize, refusal: io::Error) -> io::Error {
+    let shortage = sys::shortage(len, &refusal);
+    let advice = match shortage {
+        Shortage::Mappings(_) => ": raise it with sysctl",
+        Shortage::AddressSpace(_) | Shortage::LockedMemory | Shortage::Memory => "",
+    };
+    let text = format!("out of stacks: {shortage}{advice}");
     OutOfStacks { text, source: Some(refusal) }.into()
 }

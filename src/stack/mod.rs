@@ -9,11 +9,14 @@
 
 mod arena;
 mod cache;
+mod overflow;
 #[cfg(test)]
 mod tests;
 
 use std::array;
 use std::io;
+use std::ops::ControlFlow;
+use std::ptr;
 use std::ptr::NonNull;
 
 use corosensei::stack::Stack;
@@ -21,6 +24,9 @@ use corosensei::stack::StackPointer;
 
 use self::arena::Guards;
 use self::cache::Cache;
+pub(crate) use self::overflow::Line;
+pub(crate) use self::overflow::report_overflows;
+use crate::sys;
 
 /// Usable bytes of the smallest class. A panic's message and backtrace take 22 KiB, real name
 /// resolution 13 KiB: below this size a task dies of its own error report.
@@ -34,7 +40,7 @@ const MAX_USABLE_LEN: usize = 1 << 30;
 const CLASSES: usize = (MAX_USABLE_LEN / MIN_USABLE_LEN).ilog2() as usize + 1;
 
 /// A size of stacks: how many times [`MIN_USABLE_LEN`] is doubled.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Class(u8);
 
 impl Class {
@@ -56,9 +62,77 @@ impl Class {
     }
 
     /// What a stack of this class promises to a task, in bytes.
-    fn usable_len(self) -> usize {
+    pub(crate) fn usable_len(self) -> usize {
         MIN_USABLE_LEN << self.0
     }
+}
+
+/// Who runs on a stack, for the overflow report; null for nobody. What it points to is known to the one
+/// who lends the stack.
+pub(crate) type Tenant = *const ();
+
+/// Where a stack lies, seen by the one who runs on it. Addresses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The lowest usable byte: the guard ends here.
+    low: usize,
+    /// One past the highest.
+    base: usize,
+}
+
+impl Bounds {
+    /// The bounds of a stack of this class; `first` is an address in its first 128 bytes.
+    pub(crate) fn around(first: usize, class: Class) -> Self {
+        // The first frames do not leave the page of the base: no colour comes so close to its start.
+        let low = arena::limit_around(first, class) + arena::guard_len(class);
+        Self { low, base: first }
+    }
+
+    /// Bytes between the caller's frame and the guard.
+    #[inline]
+    pub(crate) fn remaining(self) -> usize {
+        here().saturating_sub(self.low)
+    }
+
+    /// Bytes between the base and the caller's frame.
+    #[inline]
+    pub(crate) fn used(self) -> usize {
+        self.base.saturating_sub(here())
+    }
+
+    /// Bytes between the base and the lowest page that has memory.
+    pub(crate) fn touched(self) -> usize {
+        let top = self.base.next_multiple_of(sys::page_size());
+        let mut lowest = self.base;
+        sys::for_each_resident(self.low, top - self.low, |distance| {
+            lowest = self.low + distance;
+            ControlFlow::Break(())
+        });
+        self.base.saturating_sub(lowest)
+    }
+}
+
+/// An address in the current frame.
+#[inline]
+fn here() -> usize {
+    let byte = 0_u8;
+    (&raw const byte).addr()
+}
+
+/// What the stacks of one runtime have been through. All sizes are bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StackStats {
+    /// Stacks that a task runs on, or that a call of `on_big_stack` does.
+    pub live: usize,
+    /// Stacks that wait for the next task. A task that was spawned and has not run yet has one of them.
+    pub idle: usize,
+    /// The most that were live at a time.
+    pub peak: usize,
+    /// Address space of all stacks, guards included; memory stands behind what was touched.
+    pub reserved_bytes: usize,
+    /// Memory of idle stacks that was given back to the system so far.
+    pub returned_bytes: usize,
 }
 
 /// One guarded stack: the right to run on it.
@@ -75,14 +149,24 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// What a coroutine needs of this slot.
+    /// What a coroutine needs of this slot. `tenant` is whom an overflow report names; see
+    /// [`report_overflows`].
     ///
     /// # Safety
     ///
-    /// The slot is not given back while the coroutine has not ended, and lent to one at a time.
+    /// The slot is not given back while the coroutine has not ended, and lent to one at a time. The
+    /// tenant stays what it is until the slot is given back.
     #[inline]
-    pub(crate) unsafe fn lend(&self) -> Lent {
+    pub(crate) unsafe fn lend(&self, tenant: Tenant) -> Lent {
+        self.set_tenant(tenant);
         Lent { base: self.base, class: self.class }
+    }
+
+    #[inline]
+    fn set_tenant(&self, tenant: Tenant) {
+        // SAFETY: `arena::base_of` leaves room for this above the base, aligned to 16 bytes; only the
+        // slot's one owner and the handler on its thread look at it.
+        unsafe { self.base.cast::<Tenant>().write(tenant) };
     }
 }
 
@@ -95,7 +179,7 @@ pub(crate) struct Lent {
 
 // SAFETY: I6: `Arena::carve` makes the only slots there are. It has made at least a page from `limit`
 // upwards inaccessible, and leaves at least 32 KiB between that guard and `base`, which it aligns to
-// 128 bytes. The memory is this coroutine's alone (`Slot::lend`), and stays mapped until the slot
+// 16 bytes. The memory is this coroutine's alone (`Slot::lend`), and stays mapped until the slot
 // lies in its cache again: `Cache::drop` counts.
 unsafe impl Stack for Lent {
     #[inline]
@@ -117,6 +201,7 @@ unsafe impl Stack for Lent {
 pub(crate) struct Stacks {
     caches: [Cache; CLASSES],
     guards: Guards,
+    returned_bytes: usize,
 }
 
 impl Stacks {
@@ -128,7 +213,7 @@ impl Stacks {
     fn guarded_by(guards: Guards) -> Self {
         // `for_usable` and this line are the only makers of classes.
         let caches = array::from_fn(|doublings| Cache::new(Class(doublings as u8)));
-        Self { caches, guards }
+        Self { caches, guards, returned_bytes: 0 }
     }
 
     /// Makes sure that a guarded slot will be there for a task that has not started yet.
@@ -157,6 +242,39 @@ impl Stacks {
     /// Puts a slot back, warm, to be taken next.
     #[inline]
     pub(crate) fn give_back(&mut self, slot: Slot) {
+        slot.set_tenant(ptr::null());
         self.caches[usize::from(slot.class.0)].give_back(slot);
+    }
+
+    /// Whether there is memory of idle stacks that could go back to the system.
+    pub(crate) fn has_idle_memory(&self) -> bool {
+        self.caches.iter().any(Cache::has_idle_memory)
+    }
+
+    /// Ends a period: what has been idle for all of it is now marked to be returned.
+    pub(crate) fn end_period(&mut self) {
+        self.caches.iter_mut().for_each(Cache::end_period);
+    }
+
+    /// Gives some of the marked memory back; whether there was any. It takes about a millisecond.
+    pub(crate) fn return_some(&mut self) -> bool {
+        match self.caches.iter_mut().find(|cache| cache.has_marked()) {
+            Some(cache) => {
+                self.returned_bytes += cache.return_some();
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(crate) fn stats(&self) -> StackStats {
+        let sum = |of: fn(&Cache) -> usize| self.caches.iter().map(of).sum();
+        StackStats {
+            live: sum(Cache::live),
+            idle: sum(Cache::idle),
+            peak: sum(Cache::peak),
+            reserved_bytes: sum(Cache::reserved_bytes),
+            returned_bytes: self.returned_bytes,
+        }
     }
 }

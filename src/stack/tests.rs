@@ -24,6 +24,7 @@ use super::MIN_USABLE_LEN;
 use super::Slot;
 use super::Stacks;
 use super::arena;
+use super::arena::Account;
 use super::arena::Guards;
 use crate::sys;
 
@@ -57,8 +58,8 @@ fn taken(stacks: &mut Stacks, class: Class) -> Slot {
 
 /// Guards of the old kind, with budget for `guards` of them.
 fn protected(guards: usize) -> Stacks {
-    let max_map_count = 2 * (2_000 + guards);
-    Stacks::guarded_by(Guards::by_protection(max_map_count))
+    let account = Box::leak(Box::new(Account::new(2 * (2_000 + guards), 0)));
+    Stacks::guarded_by(Guards::Protect(account))
 }
 
 /// Asks the kernel whether an address can be read and written.
@@ -155,7 +156,7 @@ fn smoke() {
     let mut stacks = Stacks::new();
     let slot = taken(&mut stacks, class(64 * KIB));
     // SAFETY: the slot is given back below, after the coroutine has ended.
-    let lent = unsafe { slot.lend() };
+    let lent = unsafe { slot.lend(ptr::null()) };
     let mut coroutine = Coroutine::with_stack(lent, |yielder: &Yielder<u32, u32>, first| {
         yielder.suspend(first + 1)
     });
@@ -312,12 +313,13 @@ fn a_slot_given_back_makes_the_next_reservation_free() {
 
 #[test]
 fn sixteen_neighbours_have_tops_of_sixteen_colours() {
-    for usable in [32 * KIB, 8 * MIB] {
+    // The larger classes begin with smaller chunks: there a sixteenth neighbour comes later.
+    for (usable, slots) in [(32 * KIB, 16), (8 * MIB, 31)] {
         let mut stacks = Stacks::new();
-        let slots: Vec<_> = (0..16).map(|_| taken(&mut stacks, class(usable))).collect();
+        let slots: Vec<_> = (0..slots).map(|_| taken(&mut stacks, class(usable))).collect();
         let colours: HashSet<_> = slots.iter().map(|slot| slot.base().get() % 4096).collect();
         assert_eq!(colours.len(), 16);
-        assert!(colours.iter().all(|colour| colour % 128 == 0));
+        assert!(colours.iter().all(|colour| colour % 128 == 128 - 16));
         assert!(slots.iter().all(|slot| slot.limit().get() % sys::page_size() == 0));
         slots.into_iter().for_each(|slot| stacks.give_back(slot));
     }
@@ -339,9 +341,11 @@ fn guards_by_protection_fault_too() {
 
 #[test]
 fn the_budget_leaves_half_of_the_mappings_less_the_spare_ones() {
-    assert_eq!(arena::guard_budget(65_530), 30_765);
-    assert_eq!(arena::guard_budget(4_002), 1);
-    assert_eq!(arena::guard_budget(1_000), 0);
+    assert_eq!(Account::new(65_530, 0).budget(), 30_765);
+    assert_eq!(Account::new(65_530, 20_000).budget(), 20_765);
+    assert_eq!(Account::new(4_002, 0).budget(), 1);
+    assert_eq!(Account::new(1_000, 0).budget(), 0);
+    assert_eq!(Account::new(1_000, 2_000).budget(), 0);
 }
 
 #[test]
@@ -366,10 +370,9 @@ fn an_exhausted_budget_names_the_limit_and_spares_the_earlier_slots() {
 fn a_refusal_carries_the_words_of_the_kernel() {
     // Made by hand: a real refusal would hit the other tests of this process as well.
     let refusal = io::Error::from_raw_os_error(libc::EAGAIN);
-    let error = arena::no_memory(refusal);
+    let error = arena::no_memory(4096, refusal);
     assert_eq!(error.kind(), io::ErrorKind::OutOfMemory); // EAGAIN itself would be `WouldBlock`
-    assert!(error.to_string().contains("RLIMIT_AS"));
-    assert!(error.to_string().contains("vm.overcommit_memory"));
+    assert!(error.to_string().contains("RLIMIT_MEMLOCK"), "{error}");
     let source = error.get_ref().and_then(|error| error.source()).expect("a source");
     let source = source.downcast_ref::<io::Error>().expect("the kernel's error");
     assert_eq!(source.raw_os_error(), Some(libc::EAGAIN));

@@ -14,6 +14,13 @@
 //!   `InvalidInput`, and the pages are as before.
 //! * `protect(ptr, len) -> io::Result<()>`: the same by the oldest means, which works everywhere but
 //!   costs two mappings. The error's kind is `OutOfMemory` when there are no more mappings.
+//! * `discard(ptr, len) -> io::Result<()>`: the memory behind these whole pages goes back; they are
+//!   zeroed, and what was guarded among them still is.
+//! * `for_each_resident(start, len, each)`: which pages have memory behind them, if that is known.
+//! * `shortage(len, refusal) -> Shortage`: the limit that a refused `reserve` has met.
+//! * `watch_faults(look)`: has `look` called when memory is accessed that must not be.
+//! * `SignalStack::ensure()`: a stack for `look` on this thread, if it has none.
+//! * `mapping_count() -> Option<usize>`: how many mappings the process has, if that is known.
 //! * `max_map_count() -> Option<usize>`: how many mappings a process may have, if that is known.
 //! * `prefetch(address)`: a hint that this cache line will be read soon; any address will do.
 //! * `thread_count() -> Option<usize>`: how many threads the process has, if that is known.
@@ -25,9 +32,15 @@
 mod abort;
 mod cache;
 #[cfg(unix)]
+mod fault;
+#[cfg(unix)]
 mod fork;
 #[cfg(unix)]
 mod io;
+#[cfg(unix)]
+mod limits;
+#[cfg(test)]
+pub(crate) mod seam;
 #[cfg(unix)]
 mod unix;
 
@@ -35,8 +48,14 @@ mod unix;
 pub(crate) use abort::{AbortOnUnwind, abort_with};
 pub(crate) use cache::prefetch;
 #[cfg(unix)]
+pub(crate) use fault::{Fault, SignalStack, watch_faults};
+#[cfg(unix)]
 pub(crate) use fork::{forks, watch_forks};
 #[cfg(unix)]
 pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
 #[cfg(unix)]
-pub(crate) use unix::{guard, max_map_count, page_size, protect, release, reserve, thread_count};
+pub(crate) use limits::{Shortage, shortage};
+#[cfg(unix)]
+pub(crate) use unix::{discard, guard, page_size, protect, release, reserve};
+#[cfg(unix)]
+pub(crate) use unix::{for_each_resident, mapping_count, max_map_count, thread_count};

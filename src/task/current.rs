@@ -2,6 +2,7 @@
 //!
 //! Layer 3. Imports: task. Never: how switches and cancellations are made.
 
+use super::Core;
 use super::TaskRef;
 use super::local::LOCAL;
 use super::local::Raised;
@@ -34,6 +35,92 @@ pub fn current() -> TaskRef {
         Some(core) => TaskRef::new(core),
         None => panic!("no giambio task runs here: call this below `giambio::run`"),
     }
+}
+
+/// How much of its stack the running task uses; bytes. See [`stack_usage`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StackUsage {
+    /// Between the stack's base and the caller's frame.
+    pub used: usize,
+    /// Between the stack's base and the lowest page that has memory: the most that was used since the
+    /// system last had that memory, be it by this task or by an earlier one on the same stack. In whole
+    /// pages. What is swapped out does not count.
+    pub high_water: usize,
+    /// What a task of this size is promised. Deeper still there are up to two further KiB, and then the
+    /// guard.
+    pub size: usize,
+}
+
+/// How much of its stack the running task uses, and how much it has used; `None` outside of a task.
+///
+/// Inside of [`on_big_stack`](crate::on_big_stack) it speaks of that stack. Never parks; asking the
+/// system for the touched pages takes a microsecond or so. For finding out which size tasks need: run
+/// one on a fresh runtime, and ask at its end. See also the [guide](crate::guide::stack_sizes).
+///
+/// # Examples
+///
+/// ```
+/// giambio::run(|| {
+///     giambio::pool(|pool| {
+///         pool.spawn(|| {
+///             let shallow = giambio::task::stack_usage().unwrap();
+///             println!("a line of text");
+///             let after = giambio::task::stack_usage().unwrap();
+///             assert_eq!(after.used, shallow.used);
+///             assert!(after.high_water >= shallow.high_water);
+///             assert!(after.high_water < after.size);
+///         });
+///     });
+/// });
+/// assert!(giambio::task::stack_usage().is_none());
+/// ```
+#[must_use]
+#[inline]
+pub fn stack_usage() -> Option<StackUsage> {
+    with_running(|core| {
+        let bounds = core.stack_bounds();
+        let size = core.stack.get().usable_len();
+        StackUsage { used: bounds.used(), high_water: bounds.touched(), size }
+    })
+}
+
+/// Bytes that are left on the running task's stack below the caller's frame; `None` outside of a task.
+///
+/// For recursion that asks before it goes deeper. Inside of [`on_big_stack`](crate::on_big_stack) it
+/// speaks of that stack. Never parks, and takes some nanoseconds.
+///
+/// # Examples
+///
+/// ```
+/// fn depth(tree: &Tree) -> usize {
+///     // 64 KiB are enough for one level and what it calls.
+///     if giambio::task::remaining_stack().is_some_and(|left| left < 64 << 10) {
+///         return giambio::on_big_stack(1 << 20, || depth(tree));
+///     }
+///     1 + tree.children.iter().map(depth).max().unwrap_or(0)
+/// }
+///
+/// struct Tree {
+///     children: Vec<Tree>,
+/// }
+///
+/// giambio::run(|| {
+///     let tree = Tree { children: vec![Tree { children: Vec::new() }] };
+///     assert_eq!(depth(&tree), 2);
+/// });
+/// ```
+#[must_use]
+#[inline]
+pub fn remaining_stack() -> Option<usize> {
+    with_running(|core| core.stack_bounds().remaining())
+}
+
+#[inline]
+fn with_running<R>(look: impl FnOnce(&Core) -> R) -> Option<R> {
+    let core = LOCAL.with(|local| local.core.get());
+    // SAFETY: the worker keeps the running task's record alive and unsets the word after the step.
+    unsafe { core.as_ref() }.map(look)
 }
 
 /// Runs `f` and panics, naming the call, if something inside switches to another task.

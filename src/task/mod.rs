@@ -16,12 +16,18 @@ pub(crate) mod waiters;
 use crate::coroutine::Coroutine;
 use crate::coroutine::Suspender;
 use crate::hooks::WaitReason;
+use crate::stack::Bounds;
 use crate::stack::Class;
+use crate::stack::Line;
+use crate::stack::Tenant;
 use crate::sys;
 use cancel::CancelNode;
+pub use current::StackUsage;
 pub use current::current;
 pub use current::no_switch;
 pub use current::no_unwind;
+pub use current::remaining_stack;
+pub use current::stack_usage;
 use inbox::Inbox;
 use inbox::Letter;
 use inbox::Message;
@@ -89,6 +95,34 @@ pub(crate) enum Abort {
     Never,
 }
 
+/// Where the tenant of a stack points that is no task: a thread's call of `on_big_stack`.
+pub(crate) static NO_TASK: u8 = 0;
+
+/// Says in an overflow report who runs on a stack.
+///
+/// # Safety
+///
+/// The tenant is the record of a task that has started and has not ended, or [`NO_TASK`].
+pub(crate) unsafe fn describe_tenant(tenant: Tenant, line: &mut Line) {
+    if ptr::eq(tenant.cast(), &raw const NO_TASK) {
+        return line.push("a call of giambio::on_big_stack outside of a task");
+    }
+    // SAFETY: passed on to the caller.
+    let core = unsafe { &*tenant.cast::<Core>() };
+    line.push("task '");
+    match &core.name {
+        Name::Place(place) => {
+            line.push_name(place.file());
+            line.push(":");
+            line.push_number(place.line().into());
+        }
+        Name::Chosen(named) => line.push_name(&named.0),
+    }
+    line.push("' (#");
+    line.push_number(core.id.0);
+    line.push(")");
+}
+
 /// What the creator of a record knows about the closure and the outcome behind it.
 #[derive(Debug)]
 pub(crate) struct Vtable {
@@ -141,7 +175,8 @@ pub(crate) struct Core {
     pub(crate) finished: Cell<bool>,
     /// The handle is gone: nobody will ask for the outcome.
     pub(crate) detached: Cell<bool>,
-    pub(crate) stack: Class,
+    /// Of the stack that it is on: its own, or that of a call of `on_big_stack`.
+    pub(crate) stack: Cell<Class>,
     pub(crate) id: TaskId,
     pub(crate) name: Name,
     /// The inbox of the task's worker, which outlives the task.
@@ -183,7 +218,7 @@ impl Core {
             letter: UnsafeCell::new(Letter::new(Message::Wake(ptr::null()))),
             since: Cell::new(0),
             frames: Cell::new(ptr::null()),
-            stack,
+            stack: Cell::new(stack),
             id,
             name,
         }
@@ -261,6 +296,12 @@ impl Core {
             sys::prefetch(behind);
             sys::prefetch(behind.wrapping_add(LINE));
         }
+    }
+
+    /// The stack that the task is on. Only for the running task, on that stack.
+    pub(crate) fn stack_bounds(&self) -> Bounds {
+        // A suspender lies right below the base of its stack.
+        Bounds::around(self.suspender.get().addr(), self.stack.get())
     }
 
     /// Adds an owner.

@@ -19,11 +19,11 @@ const LAYERS: &[&[&str]] = &[
     &["coroutine"],
     &["hooks", "task"],
     &["scheduler"],
-    &["park", "wait_queue"],
+    &["park", "wait_queue", "big_stack"],
     &["scope", "pool", "runtime", "time"],
     &["sync", "channel"],
     &["io", "net", "os", "fs", "process", "signal", "thread", "lowlevel"],
-    &["debug", "testing"],
+    &["debug", "testing", "guide"],
 ];
 
 /// What only the scheduler's side of the door may import, and who else may: `runtime` builds and

@@ -1,0 +1,77 @@
+//! Memory: which stacks a worker's tasks run on, and when idle ones give theirs back.
+//!
+//! Layer 4. Imports: stack, clock. Never: tasks.
+//!
+//! The rule: what has been idle for a whole period of two seconds goes back, in pieces of a
+//! millisecond, save for 4 MiB of each size. A burst is gone two to four seconds after its end.
+//! A worker that sleeps is woken for this as long as there is something to give back, and then no more.
+
+use super::Worker;
+use crate::clock::Nanos;
+use crate::stack::Class;
+use crate::stack::Slot;
+use crate::stack::StackStats;
+use std::io;
+
+/// How long a stack must have been idle before its memory goes back. A server whose load comes and goes
+/// in seconds keeps its stacks warm; giving back and touching again costs 3 µs for each of them.
+const PERIOD: Nanos = 2_000_000_000;
+
+/// Rounds of the loop, 61 steps of tasks each, after which a worker that never sleeps looks at its idle
+/// stacks: a look costs some 50 ns.
+pub(super) const ROUNDS_PER_LOOK: u32 = 256;
+
+impl Worker {
+    /// Makes sure that a task of this class will find a stack at its first step.
+    #[inline]
+    pub(crate) fn reserve_stack(&self, class: Class) -> io::Result<()> {
+        self.stacks.borrow_mut().reserve(class)
+    }
+
+    /// Takes a stack that was reserved.
+    #[inline]
+    pub(crate) fn take_stack(&self, class: Class) -> Slot {
+        self.stacks.borrow_mut().take(class)
+    }
+
+    #[inline]
+    pub(crate) fn give_back_stack(&self, slot: Slot) {
+        self.stacks.borrow_mut().give_back(slot);
+    }
+
+    pub(crate) fn stack_stats(&self) -> StackStats {
+        self.stacks.borrow().stats()
+    }
+
+    /// Called once a round by a worker that has tasks to run.
+    #[inline]
+    pub(super) fn look_at_idle_stacks_sometimes(&self) {
+        let left = self.rounds_left.get();
+        self.rounds_left.set(left.checked_sub(1).unwrap_or(ROUNDS_PER_LOOK));
+        if left == 0 {
+            self.return_idle_memory();
+        }
+    }
+
+    /// Gives some memory of idle stacks back, if there is any that has been idle for long enough. Whether
+    /// there was: then there may be more.
+    pub(super) fn return_idle_memory(&self) -> bool {
+        let mut stacks = self.stacks.borrow_mut();
+        if stacks.return_some() {
+            return true;
+        }
+        if !stacks.has_idle_memory() {
+            self.next_period.set(Nanos::MAX);
+            return false;
+        }
+        let now = self.read_clock();
+        if self.next_period.get() == Nanos::MAX {
+            self.next_period.set(now.saturating_add(PERIOD));
+        } else if now >= self.next_period.get() {
+            stacks.end_period();
+            self.next_period.set(now.saturating_add(PERIOD));
+            return stacks.return_some();
+        }
+        false
+    }
+}

@@ -1,0 +1,91 @@
+//! Limits: which of them did the kernel mean?
+//!
+//! Layer 0. Imports: sys. Never: what was to be made.
+//!
+//! `ENOMEM` stands for every limit on memory that there is. Whoever passes it on to a user has to say
+//! which one to raise.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::ptr;
+
+/// What there is no more of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shortage {
+    /// Address space of this process: at most this many bytes.
+    AddressSpace(u64),
+    /// Mappings of this process: at most this many.
+    Mappings(usize),
+    /// Memory that may be locked, while this process locks all of its memory.
+    LockedMemory,
+    /// Memory, or promises of it.
+    Memory,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddressSpace(limit) => {
+                write!(f, "the limit on address space, RLIMIT_AS (`ulimit -v`), is {limit} bytes")
+            }
+            Self::Mappings(limit) => {
+                write!(f, "all mappings are in use, and vm.max_map_count is {limit}")
+            }
+            Self::LockedMemory => {
+                f.write_str("all memory is locked (mlockall) up to RLIMIT_MEMLOCK (`ulimit -l`)")
+            }
+            Self::Memory => f.write_str(
+                "the kernel has no more memory, or promises no more (vm.overcommit_memory)",
+            ),
+        }
+    }
+}
+
+/// Why `refusal` was the answer when `len` bytes of address space were asked for.
+#[cold]
+pub(crate) fn shortage(len: usize, refusal: &io::Error) -> Shortage {
+    if refusal.raw_os_error() == Some(libc::EAGAIN) {
+        return Shortage::LockedMemory;
+    }
+    if let Some(limit) = address_space_limit()
+        && address_space_used().is_none_or(|used| used.saturating_add(len as u64) > limit)
+    {
+        return Shortage::AddressSpace(limit);
+    }
+    match super::max_map_count() {
+        Some(limit) if !can_map_a_page() => Shortage::Mappings(limit),
+        _ => Shortage::Memory,
+    }
+}
+
+/// `RLIMIT_AS` in bytes, if there is one.
+fn address_space_limit() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the pointer is valid for the call. A failure leaves what stands above.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
+    Some(limit.rlim_cur).filter(|&limit| limit != libc::RLIM_INFINITY)
+}
+
+/// Address space that the process has now, in bytes.
+fn address_space_used() -> Option<u64> {
+    let statm = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(pages * super::page_size() as u64)
+}
+
+/// Whether there is room for one more mapping. Counting those in /proc instead would take 40 ms when
+/// there are 65,530 of them.
+fn can_map_a_page() -> bool {
+    let len = super::page_size();
+    // Read-only, so that it is merged with no neighbour, and so that strict overcommit does not count it.
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a new private mapping at a place of the kernel's choice touches nothing that exists.
+    let page = unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_READ, flags, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return false;
+    }
+    // SAFETY: mapped above, and nobody has seen it.
+    unsafe { libc::munmap(page, len) };
+    true
+}
