@@ -30,10 +30,18 @@ pub enum WaitReason {
     Join(TaskId),
     /// Until the last child of its pool has ended.
     PoolEnd,
+    /// Until a task that was started is ready.
+    Start,
+    /// Until one of several tasks has a value.
+    MapNext,
     /// Until every other task is parked.
     Settle,
     /// Until its `Unparker` is used.
     Unpark,
+    /// Until an event is triggered.
+    Event,
+    /// Until a semaphore has a permit for it.
+    Semaphore,
 }
 
 impl WaitReason {
@@ -47,8 +55,12 @@ impl WaitReason {
             Self::Writable => "a write or a `connect`",
             Self::Join(_) => "`join`",
             Self::PoolEnd => "the end of a pool",
+            Self::Start => "`start`",
+            Self::MapNext => "`next` on `map_unordered`",
             Self::Settle => "`settle`",
             Self::Unpark => "`park`",
+            Self::Event => "`Event::wait`",
+            Self::Semaphore => "`Semaphore::acquire`",
         }
     }
 }
@@ -64,7 +76,11 @@ impl fmt::Display for WaitReason {
             Self::Join(id) => write!(f, "waits for task {id} to end"),
             Self::PoolEnd => f.write_str("waits for its pool's last child"),
             Self::Unpark => f.write_str("waits to be unparked"),
+            Self::Start => f.write_str("waits for a task that it starts to be ready"),
+            Self::MapNext => f.write_str("waits for a value of `map_unordered`"),
             Self::Settle => f.write_str("waits for every other task to park"),
+            Self::Event => f.write_str("waits for an event to be triggered"),
+            Self::Semaphore => f.write_str("waits for a permit of a semaphore"),
         }
     }
 }
@@ -96,9 +112,9 @@ impl fmt::Display for WaitReason {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait Debugger {
-    /// `run` has begun.
+    /// `run` or `drive` has begun.
     fn on_start(&self) {}
-    /// `run` is about to return: every task has ended.
+    /// `run` or `drive` is about to return: every task has ended.
     fn on_exit(&self) {}
     /// A task was spawned and will run later.
     fn on_task_spawn(&self, _task: &TaskRef) {}

@@ -26,12 +26,14 @@ use std::any::Any;
 use std::ptr;
 use std::ptr::NonNull;
 
+pub use crate::scheduler::Schedule;
 pub(crate) use crate::scheduler::Worker;
 pub(crate) use crate::scheduler::reactor::Left;
 pub(crate) use crate::scheduler::reactor::Remote;
 pub(crate) use crate::scheduler::reactor::SourceKey;
 pub(crate) use crate::scheduler::reactor::Turn;
 use crate::scheduler::records::Records;
+pub(crate) use crate::scheduler::watch::Watch;
 pub(crate) use crate::stack::Class;
 pub use crate::stack::StackStats;
 
@@ -135,8 +137,11 @@ pub(crate) fn worker_here<R>(look: impl FnOnce(&Worker) -> R) -> Option<R> {
 
 /// Puts a task of this thread's worker, whose session was claimed, into the run queue.
 pub(crate) fn queue_here(core: *const Core) {
-    // SAFETY: the winner of the claim has the record until the task is queued.
-    worker_here(|worker| worker.queue.push(unsafe { &*core }));
+    worker_here(|worker| {
+        // SAFETY: the winner of the claim has the record until the task is queued.
+        worker.queue.push(unsafe { &*core });
+        worker.tell_host();
+    });
 }
 
 /// Frees a task's record, on whatever thread state this is.
@@ -223,6 +228,12 @@ impl Running {
     #[inline(never)]
     fn checkpoint_slow(self) {
         let core = self.core();
+        if self.worker().is_watched() && !core.cancel_pending() {
+            self.worker().note_checkpoint(core);
+            if !core.cancel_pending() {
+                return;
+            }
+        }
         let unwinding = self.unwinding();
         let may_raise = core.no_unwind.get() == 0 && unwinding == Unwinding::No;
         // Who swallows cancellations in a loop lets the others run before the next is raised.
@@ -308,9 +319,10 @@ impl Running {
     #[cold]
     fn raise(self) -> ! {
         let core = self.core();
-        let Some(scope) = core.innermost().outermost_cancelled() else {
+        let Some(node) = core.innermost().outermost_cancelled() else {
             unreachable!("a task was cancelled by no scope");
         };
+        let scope = node.id();
         core.raises.set(core.raises.get() + 1);
         if core.raises.get() == RAISES_BEFORE_WARNING {
             local::log(

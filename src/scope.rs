@@ -13,6 +13,7 @@ use crate::park::Unwinding;
 use crate::task::TaskRef;
 use crate::task::cancel::CancelId;
 use crate::task::cancel::CancelNode;
+use crate::task::cancel::Cause;
 use crate::task::cancel::Shield;
 use crate::task::inbox::CancelKey;
 use crate::task::inbox::Inbox;
@@ -26,14 +27,16 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
+use std::time::Instant;
 
 /// A cancel scope with a deadline, on the stack of the task that entered it.
 #[derive(Debug)]
 pub(crate) struct Scope {
     node: CancelNode,
-    deadline: Cell<Option<Nanos>>,
     /// Made with the first deadline, when the scope has reached its address.
     timer: OnceCell<park::Timer>,
     /// Other threads hold this key.
@@ -44,7 +47,6 @@ impl Scope {
     pub(crate) fn new(me: Running, shield: Shield) -> Self {
         Self {
             node: CancelNode::new(me.worker().new_cancel_id(), shield),
-            deadline: Cell::new(None),
             timer: OnceCell::new(),
             key: Cell::new(None),
         }
@@ -105,22 +107,27 @@ impl Scope {
             if let Some(key) = self.key.take() {
                 worker.revoke(key);
             }
+            worker.forget_reason(&self.node);
         });
         self.node.detach();
     }
 
-    pub(crate) fn cancel(&self) {
-        park::worker_here(|worker| worker.cancel(&self.node));
+    pub(crate) fn cancel(&self, cause: Cause) {
+        park::worker_here(|worker| worker.cancel(&self.node, cause));
+    }
+
+    pub(crate) fn cancel_because(&self, reason: String) {
+        park::worker_here(|worker| worker.cancel_because(&self.node, reason));
     }
 
     pub(crate) fn deadline(&self) -> Option<Nanos> {
-        self.deadline.get()
+        self.node.deadline()
     }
 
     /// Sets, moves or takes away the deadline of a scope that was entered or hung up.
     pub(crate) fn set_deadline(&self, at: Option<Nanos>) {
         self.clear_timer();
-        self.deadline.set(at);
+        self.node.set_deadline(at);
         let Some(at) = at else { return };
         let timer = self.timer.get_or_init(|| park::cancel_timer(&self.node));
         // SAFETY: the scope is in place until `close`, which takes the timer away first.
@@ -234,7 +241,7 @@ impl TaskRef {
     /// ```
     pub fn cancel(&self) {
         if !self.core().finished.get() && self.core().base.parent().is_some() {
-            park::worker_here(|worker| worker.cancel(&self.core().base));
+            park::worker_here(|worker| worker.cancel(&self.core().base, Cause::Asked));
         }
     }
 }
@@ -301,6 +308,113 @@ pub fn shield<T>(f: impl FnOnce() -> T) -> T {
     unsafe { scope.enter(me) };
     let _entered = Entered { scope: &scope, me };
     f()
+}
+
+/// Like [`shield`], for at most `timeout`: then it cancels `f` itself, and `None` says that this has cut
+/// it.
+///
+/// For cleanup that may take a while but not for ever. The time is measured by
+/// [`clock`](crate::clock()) from this call on; a `timeout` of zero cancels at the first checkpoint.
+/// Outside of `run` this only calls `f`.
+///
+/// # Cancellation
+///
+/// Not a checkpoint. What was cancelled outside meanwhile is raised at the first checkpoint after it.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// giambio::testing::run_virtual(|| {
+///     let nap = |seconds| giambio::sleep(Duration::from_secs(seconds));
+///     giambio::cancellable(|pool| {
+///         pool.cancel();
+///         assert_eq!(giambio::shield_for(Duration::from_secs(2), || nap(1)), Some(()));
+///         assert_eq!(giambio::shield_for(Duration::from_secs(2), || nap(3)), None);
+///     });
+/// });
+/// ```
+pub fn shield_for<T>(timeout: Duration, f: impl FnOnce() -> T) -> Option<T> {
+    let Some(me) = park::current() else { return Some(f()) };
+    let scope = Scope::new(me, Shield::Up);
+    let result = {
+        // SAFETY: `scope` is a local of this frame that is not moved, and `Entered` leaves it, also
+        // when `f` unwinds.
+        unsafe { scope.enter(me) };
+        let _entered = Entered { scope: &scope, me };
+        scope.set_deadline(me.worker().deadline_after(timeout));
+        if timeout.is_zero() {
+            // The timer fires only when the worker looks; a zero cancels at the first checkpoint.
+            scope.cancel(Cause::Deadline);
+        }
+        caught(me, f)
+    };
+    match result {
+        Ok(value) => Some(value),
+        Err(payload) if cancelled_scope(&*payload) == Some(scope.id()) => None,
+        Err(payload) => me.unwind_with(payload),
+    }
+}
+
+/// The earliest deadline that could cut the calling task here: of all scopes around this call, up to
+/// the innermost [`shield`]; `None` if there is none, and outside of `run`.
+///
+/// By the clock of [`clock`](crate::clock()). For protocols that tell the other side how long they will
+/// wait. Never parks.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// giambio::testing::run_virtual(|| {
+///     let left = || giambio::current_deadline().map(|at| at - giambio::clock());
+///     assert_eq!(left(), None);
+///     giambio::skip_after(Duration::from_secs(5), |_| {
+///         giambio::skip_after(Duration::from_secs(9), |_| {
+///             assert_eq!(left(), Some(Duration::from_secs(5)));
+///             giambio::shield(|| assert_eq!(left(), None));
+///         });
+///     });
+/// });
+/// ```
+#[must_use]
+pub fn current_deadline() -> Option<Instant> {
+    let me = park::running()?;
+    let at = me.core().innermost().earliest_deadline()?;
+    Some(me.worker().clock.instant(at))
+}
+
+/// Why a scope was cancelled, as a report says it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Why {
+    cause: Option<Cause>,
+    text: Option<Rc<String>>,
+}
+
+impl Why {
+    /// Why the running task's code must stop, seen from its innermost scope.
+    pub(crate) fn of(me: Running) -> Self {
+        let node = me.core().innermost().outermost_cancelled();
+        let text = node
+            .filter(|node| node.cause() == Some(Cause::Explained))
+            .and_then(|node| me.worker().reason(node));
+        Self { cause: node.and_then(CancelNode::cause), text }
+    }
+
+    /// The words, if there is anything to be said that `was cancelled` does not say.
+    pub(crate) fn words(&self) -> Option<&str> {
+        match self.cause? {
+            Cause::Asked => None,
+            Cause::Explained => self.text.as_ref().map(|text| text.as_str()),
+            Cause::Deadline => Some("a deadline has passed"),
+            Cause::Failure => Some("its pool has failed"),
+            Cause::PoolEnded => Some("only daemons were left in its pool"),
+            Cause::Deadlock => Some("every task waited for ever"),
+            Cause::HostLeft => Some("the closure of `drive` has ended"),
+        }
+    }
 }
 
 /// A scope that is left on drop.

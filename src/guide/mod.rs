@@ -2,4 +2,6 @@
 //!
 //! Layer 9. Imports: nothing of this crate. Never: code.
 
+pub mod cancellation;
 pub mod stack_sizes;
+pub mod switches;

@@ -5,6 +5,7 @@
 use super::Pool;
 use super::Task;
 use super::default_stack;
+use super::group::Role;
 use super::record::PanicGoes;
 use super::record::Plan;
 use crate::park;
@@ -34,6 +35,7 @@ pub struct TaskBuilder {
     name: Name,
     stack_size: Option<usize>,
     panic_goes: PanicGoes,
+    role: Role,
 }
 
 impl TaskBuilder {
@@ -42,10 +44,17 @@ impl TaskBuilder {
     #[inline]
     #[expect(clippy::new_without_default, reason = "a default could not know its caller")]
     pub fn new() -> Self {
+        Self::at(Location::caller())
+    }
+
+    /// The same, named after another place.
+    #[inline]
+    pub(super) fn at(place: &'static Location<'static>) -> Self {
         Self {
-            name: Name::Place(Location::caller()),
+            name: Name::Place(place),
             stack_size: None,
             panic_goes: PanicGoes::ToThePool,
+            role: Role::Ordinary,
         }
     }
 
@@ -66,6 +75,11 @@ impl TaskBuilder {
 
     pub(super) fn isolated(mut self) -> Self {
         self.panic_goes = PanicGoes::ToTheHandle;
+        self
+    }
+
+    pub(super) fn daemon(mut self) -> Self {
+        self.role = Role::Daemon;
         self
     }
 
@@ -118,7 +132,8 @@ impl TaskBuilder {
             Some(bytes) => Class::for_usable(bytes)?,
             None => default_stack(me),
         };
-        let plan = Plan { name: self.name, stack, panic_goes: self.panic_goes };
+        let Self { name, panic_goes, role, .. } = self;
+        let plan = Plan { name, stack, panic_goes, role };
         pool.admit(me, plan, || Some(f()))
     }
 }

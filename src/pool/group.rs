@@ -18,12 +18,36 @@ use crate::task::Abort;
 use crate::task::Name;
 use crate::task::TaskId;
 use crate::task::cancel::CancelId;
+use crate::task::cancel::Cause;
 use crate::task::cancel::Shield;
 use crate::task::local;
 use crate::task::waiters::Waiters;
 use crate::wait_queue;
 use std::any::Any;
 use std::cell::Cell;
+use std::cell::OnceCell;
+
+/// What becomes of a pool's other tasks, and of its body, when a task or the body fails.
+///
+/// See [`Pool::on_failure`](crate::Pool::on_failure).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// They are cancelled.
+    #[default]
+    CancelOthers,
+    /// They go on to their end, and only then the pool fails.
+    LetOthersFinish,
+}
+
+/// Whether a pool waits for a task, or only for the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The pool ends when it has.
+    Ordinary,
+    /// It is cancelled when the ordinary ones have ended.
+    Daemon,
+}
 
 /// What `cancel` and the deadline of a group reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +62,15 @@ pub(crate) enum Reach {
 pub(crate) struct Group {
     outer: Scope,
     inner: Option<Scope>,
+    /// Who opened the pool.
+    opener: Running,
+    /// Where daemons are, once there is one: below the scope of the other children.
+    daemon_scope: OnceCell<Scope>,
+    on_failure: Cell<OnFailure>,
     /// Children that have not ended.
     live: Cell<usize>,
+    /// Daemons among them.
+    daemons: Cell<usize>,
     /// The parent, once it waits for them.
     parent: Waiters,
     /// The first panic.
@@ -53,7 +84,11 @@ impl Group {
         Self {
             outer: Scope::new(me, Shield::Down),
             inner: (reach == Reach::Children).then(|| Scope::new(me, Shield::Down)),
+            opener: me,
+            daemon_scope: OnceCell::new(),
+            on_failure: Cell::new(OnFailure::CancelOthers),
             live: Cell::new(0),
+            daemons: Cell::new(0),
             parent: Waiters::new(),
             panic: Cell::new(None),
             cut: Cell::new(false),
@@ -65,17 +100,47 @@ impl Group {
         self.inner.as_ref().unwrap_or(&self.outer)
     }
 
-    pub(crate) fn child_admitted(&self) {
+    /// The scope of a child of this role.
+    ///
+    /// # Safety
+    ///
+    /// The group stays where it is until `run` has returned, and `run` was called.
+    pub(crate) unsafe fn scope_of(&self, role: Role) -> &Scope {
+        if role == Role::Ordinary {
+            return self.scope();
+        }
+        self.daemon_scope.get_or_init(|| Scope::new(self.opener, Shield::Down));
+        let Some(scope) = self.daemon_scope.get() else { unreachable!("made above") };
+        if scope.node().parent().is_none() {
+            // SAFETY: both lie in this group, and `run`, which closes this one first, is called by the
+            // opener; the rest is passed on to the caller.
+            unsafe { scope.hang_below(self.scope(), self.opener) };
+        }
+        scope
+    }
+
+    pub(crate) fn child_admitted(&self, role: Role) {
         self.live.set(self.live.get() + 1);
+        self.daemons.set(self.daemons.get() + usize::from(role == Role::Daemon));
     }
 
     /// A child has left its last frame of user code.
-    pub(crate) fn child_ended(&self, me: Running) {
+    pub(crate) fn child_ended(&self, me: Running, role: Role) {
         let left = self.live.get() - 1;
         self.live.set(left);
-        if left == 0 {
+        self.daemons.set(self.daemons.get() - usize::from(role == Role::Daemon));
+        // The parent may now stop the daemons, once.
+        if left == 0 || (left == self.daemons.get() && !self.daemons_are_stopped()) {
             self.parent.claim_first().into_iter().for_each(|parent| me.wake(parent));
         }
+    }
+
+    fn daemons_are_stopped(&self) -> bool {
+        self.daemon_scope.get().is_none_or(|scope| scope.node().is_cancelled())
+    }
+
+    pub(crate) fn set_on_failure(&self, policy: OnFailure) {
+        self.on_failure.set(policy);
     }
 
     /// A child was stopped by the scope `by`.
@@ -85,9 +150,11 @@ impl Group {
         }
     }
 
-    /// A child, or the body, has failed: everything else stops.
+    /// A child, or the body, has failed: everything else stops, unless it was told otherwise.
     pub(crate) fn fail(&self) {
-        self.outer.cancel();
+        if self.on_failure.get() == OnFailure::CancelOthers {
+            self.outer.cancel(Cause::Failure);
+        }
     }
 
     /// A child has panicked. The first payload goes to the parent, the others to the log.
@@ -135,9 +202,15 @@ impl Group {
         let no_switch = me.core().no_switch.replace(0);
         // A result that was dropped may have spawned again, so this is asked until it is true.
         while self.live.get() > 0 {
+            if let Some(scope) = self.daemon_scope.get()
+                && self.live.get() == self.daemons.get()
+            {
+                scope.cancel(Cause::PoolEnded);
+            }
             wait_queue::wait(me, &self.parent, None, WaitReason::PoolEnd, Abort::Never);
         }
         me.core().no_switch.set(no_switch);
+        self.daemon_scope.get().into_iter().for_each(Scope::close);
         if let Some(inner) = &self.inner {
             inner.close();
         }
@@ -173,7 +246,7 @@ impl Group {
             });
             return None;
         };
-        self.outer.cancel();
+        self.outer.cancel(Cause::Failure);
         Some(Err(Cut { by, payload }))
     }
 

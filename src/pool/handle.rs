@@ -8,6 +8,7 @@ use super::record::Outcome;
 use crate::hooks::WaitReason;
 use crate::park;
 use crate::scope;
+use crate::task;
 use crate::task::Abort;
 use crate::task::Core;
 use crate::task::TaskId;
@@ -109,7 +110,7 @@ impl<'scope, T> Task<'scope, T> {
             Outcome::Returned(value) => return Ok(value),
             Outcome::Panicked(payload) => Cause::Panicked(payload.map(Payload)),
             Outcome::Failed => Cause::Failed,
-            Outcome::Cancelled => Cause::Cancelled,
+            Outcome::Cancelled(why) => Cause::Cancelled(why.words().map(Box::from)),
             Outcome::Pending => unreachable!("an outcome was taken twice"),
         };
         Err(JoinError { task: core.name.to_string(), id: core.id, cause })
@@ -120,7 +121,29 @@ impl<'scope, T> Task<'scope, T> {
     /// Never parks, and runs none of the task's code. A task that has not begun never will.
     pub fn cancel(&self) {
         if !self.is_finished() {
-            park::worker_here(|worker| worker.cancel(&self.core().base));
+            let cause = task::cancel::Cause::Asked;
+            park::worker_here(|worker| worker.cancel(&self.core().base, cause));
+        }
+    }
+
+    /// Like [`cancel`](Self::cancel), with words for whoever asks why: they stand in [`JoinError`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// giambio::run(|| {
+    ///     giambio::pool(|pool| {
+    ///         let task = pool.spawn(|| giambio::sleep_forever());
+    ///         task.cancel_because("nobody listens");
+    ///         let error = task.join().map(drop).unwrap_err();
+    ///         assert_eq!(error.cancel_reason(), Some("nobody listens"));
+    ///     });
+    /// });
+    /// ```
+    pub fn cancel_because(&self, reason: impl Into<String>) {
+        if !self.is_finished() {
+            let node = &self.core().base;
+            park::worker_here(|worker| worker.cancel_because(node, reason.into()));
         }
     }
 
@@ -196,7 +219,8 @@ pub struct JoinError {
 }
 
 enum Cause {
-    Cancelled,
+    /// And why, where there is more to say.
+    Cancelled(Option<Box<str>>),
     Failed,
     Panicked(Option<Payload>),
 }
@@ -212,7 +236,17 @@ impl JoinError {
     /// Whether the task was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.cause, Cause::Cancelled)
+        matches!(self.cause, Cause::Cancelled(_))
+    }
+
+    /// Why the task was cancelled: the words of `cancel_because`, or that a deadline has passed, that its
+    /// pool has failed and the like. `None` if it was simply told to stop, or not cancelled.
+    #[must_use]
+    pub fn cancel_reason(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Cancelled(reason) => reason.as_deref(),
+            Cause::Failed | Cause::Panicked(_) => None,
+        }
     }
 
     /// Whether the task has panicked.
@@ -226,7 +260,7 @@ impl JoinError {
     pub fn into_panic(self) -> Option<Box<dyn Any + Send>> {
         match self.cause {
             Cause::Panicked(payload) => payload.map(|payload| payload.0),
-            Cause::Cancelled | Cause::Failed => None,
+            Cause::Cancelled(_) | Cause::Failed => None,
         }
     }
 }
@@ -235,7 +269,8 @@ impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "task '{}' ({}) ", self.task, self.id)?;
         match &self.cause {
-            Cause::Cancelled => f.write_str("was cancelled"),
+            Cause::Cancelled(None) => f.write_str("was cancelled"),
+            Cause::Cancelled(Some(reason)) => write!(f, "was cancelled: {reason}"),
             Cause::Failed => f.write_str("returned an error, which its pool has"),
             Cause::Panicked(None) => f.write_str("panicked, and its pool has the payload"),
             Cause::Panicked(Some(payload)) => write!(f, "panicked: {}", scope::said(&*payload.0)),

@@ -6,21 +6,32 @@
 //! pool (`'env`) and the pool itself (`'scope`), never one another's locals.
 
 mod builder;
+mod combine;
 mod group;
 mod handle;
+mod map;
 pub(crate) mod record;
 #[cfg(doctest)]
 mod refused;
 mod scoped;
+mod start;
 mod try_pool;
 
 pub use builder::TaskBuilder;
+pub use combine::join;
+pub use combine::join_all;
+pub use combine::race;
+pub use combine::race_all;
+pub use group::OnFailure;
 pub use handle::JoinError;
 pub use handle::Task;
+pub use map::Map;
+pub use map::MapUnordered;
 pub use scoped::cancellable;
 pub use scoped::pool;
 pub use scoped::skip_after;
 pub use scoped::with_timeout;
+pub use start::Started;
 pub use try_pool::TryPool;
 pub use try_pool::try_pool;
 
@@ -28,6 +39,7 @@ use crate::park;
 use crate::park::Class;
 use crate::park::Running;
 use crate::scope::Canceller;
+use crate::task::cancel::Cause;
 use group::Group;
 use record::Joined;
 use record::Plan;
@@ -35,6 +47,7 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::time::Duration;
 use std::time::Instant;
 
 /// Owns child tasks, and is their cancel scope: they end before it does, and can be stopped as one.
@@ -138,6 +151,78 @@ impl<'scope, 'env> Pool<'scope, 'env> {
         TaskBuilder::new().isolated().spawn(self, f)
     }
 
+    /// Like [`spawn`](Self::spawn), for a task that begins `delay` from now, by
+    /// [`clock`](crate::clock()).
+    ///
+    /// It has a stack and counts as the pool's child meanwhile. Cancelled before its time, it never runs.
+    ///
+    /// # Panics
+    ///
+    /// If no stack is to be had.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// giambio::testing::run_virtual(|| {
+    ///     let start = giambio::clock();
+    ///     giambio::pool(|pool| {
+    ///         let task = pool.spawn_after(Duration::from_secs(3), giambio::clock);
+    ///         assert_eq!(task.join().unwrap() - start, Duration::from_secs(3));
+    ///     });
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn spawn_after<T: 'scope>(
+        &'scope self,
+        delay: Duration,
+        f: impl FnOnce() -> T + 'scope,
+    ) -> Task<'scope, T> {
+        let me = park::current_for("`spawn_after`");
+        let at = me.worker().deadline_after(delay);
+        TaskBuilder::new().spawn(self, move || {
+            start::wait_until(at);
+            f()
+        })
+    }
+
+    /// Like [`spawn`](Self::spawn), for a task that the pool does not wait for: when all the others have
+    /// ended, and the body has, the daemons are cancelled.
+    ///
+    /// For heartbeats, flushers and the like. The pool still ends after they have: their destructors
+    /// run, and a panic of theirs fails the pool.
+    ///
+    /// # Panics
+    ///
+    /// If no stack is to be had.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::time::Duration;
+    ///
+    /// giambio::testing::run_virtual(|| {
+    ///     let beats = Cell::new(0);
+    ///     giambio::pool(|pool| {
+    ///         pool.spawn_daemon(|| loop {
+    ///             giambio::sleep(Duration::from_secs(1));
+    ///             beats.set(beats.get() + 1);
+    ///         });
+    ///         pool.spawn(|| giambio::sleep(Duration::from_millis(3500)));
+    ///     });
+    ///     assert_eq!(beats.get(), 3);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn spawn_daemon<T: 'scope>(
+        &'scope self,
+        f: impl FnOnce() -> T + 'scope,
+    ) -> Task<'scope, T> {
+        TaskBuilder::new().daemon().spawn(self, f)
+    }
+
     /// Cancels every child, present and future: their next checkpoints raise.
     ///
     /// In a [`cancellable`], [`skip_after`] or [`with_timeout`] it cancels the body too; a plain
@@ -156,7 +241,53 @@ impl<'scope, 'env> Pool<'scope, 'env> {
     /// });
     /// ```
     pub fn cancel(&self) {
-        self.group.scope().cancel();
+        self.group.scope().cancel(Cause::Asked);
+    }
+
+    /// Like [`cancel`](Self::cancel), with words for whoever asks why: they stand in the children's
+    /// [`JoinError`]s, and in the log's line about a task that swallows its cancellation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// giambio::run(|| {
+    ///     giambio::pool(|pool| {
+    ///         let task = pool.spawn(|| giambio::sleep_forever());
+    ///         pool.cancel_because("the configuration has changed");
+    ///         let error = task.join().map(drop).unwrap_err().to_string();
+    ///         assert!(error.ends_with("was cancelled: the configuration has changed"));
+    ///     });
+    /// });
+    /// ```
+    pub fn cancel_because(&self, reason: impl Into<String>) {
+        self.group.scope().cancel_because(reason.into());
+    }
+
+    /// Says what becomes of the other tasks, and of the body, when a task or the body fails; they are
+    /// cancelled unless this says otherwise.
+    ///
+    /// However many fail, none is lost: the first failure is the pool's, the others are logged with
+    /// their tasks' names. The policy counts from now on, for failures to come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use giambio::OnFailure;
+    ///
+    /// let mut saved = 0;
+    /// let result = giambio::run(|| {
+    ///     giambio::try_pool(|pool| {
+    ///         pool.on_failure(OnFailure::LetOthersFinish);
+    ///         pool.spawn(|| Err::<(), _>("disk full"));
+    ///         giambio::yield_now(); // not cut
+    ///         saved += 1;
+    ///         Ok(())
+    ///     })
+    /// });
+    /// assert_eq!((result, saved), (Err("disk full"), 1));
+    /// ```
+    pub fn on_failure(&self, policy: OnFailure) {
+        self.group.set_on_failure(policy);
     }
 
     /// The right to call [`cancel`](Self::cancel) from anywhere, also from other threads.

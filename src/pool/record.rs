@@ -9,10 +9,13 @@
 //! asked for on its own stack, inside the root's catch, before it leaves its pool's count.
 
 use super::group::Group;
+pub(crate) use super::group::Role;
 use crate::park;
 use crate::park::Class;
 use crate::park::Running;
 use crate::scope;
+use crate::scope::Scope;
+use crate::scope::Why;
 use crate::task::Core;
 use crate::task::Name;
 use crate::task::Vtable;
@@ -41,7 +44,7 @@ pub(crate) enum Outcome<T> {
     Panicked(Option<Box<dyn Any + Send>>),
     /// It returned an error, which went to its pool.
     Failed,
-    Cancelled,
+    Cancelled(Why),
 }
 
 /// Who hears of a task's panic.
@@ -89,6 +92,7 @@ struct Record<F, T> {
     /// Null for `run`'s main task.
     group: *const Group,
     panic_goes: PanicGoes,
+    role: Role,
     /// Taken at the first step.
     body: Cell<Option<F>>,
 }
@@ -99,6 +103,7 @@ pub(crate) struct Plan {
     pub(crate) name: Name,
     pub(crate) stack: Class,
     pub(crate) panic_goes: PanicGoes,
+    pub(crate) role: Role,
 }
 
 /// Makes a task and queues it. The pointer is the handle's share of the record.
@@ -132,6 +137,7 @@ where
         },
         group,
         panic_goes: plan.panic_goes,
+        role: plan.role,
         body: Cell::new(Some(body)),
     };
     // SAFETY: allocated above for this very type.
@@ -142,11 +148,13 @@ where
     unsafe { core.settle_in(record.cast(), Arc::as_ptr(worker.inbox())) };
     // SAFETY: the caller keeps the group alive as long as the task counts.
     let group = unsafe { group.as_ref() };
+    // SAFETY: the caller has a pool that is running, and does not move it.
+    let scope = group.map(|group| unsafe { group.scope_of(plan.role) });
     // SAFETY: the record is not freed, and the task detaches its node before it leaves the group.
-    unsafe { core.base.attach(group.map(|group| group.scope().node()), core) };
+    unsafe { core.base.attach(scope.map(Scope::node), core) };
     core.set_innermost(&core.base);
     if let Some(group) = group {
-        group.child_admitted();
+        group.child_admitted(plan.role);
     }
     // SAFETY: the worker's share of the record is released by the worker itself.
     unsafe { worker.admit(core) };
@@ -187,7 +195,7 @@ where
         if core.cancel_pending() {
             self.settle(|| {
                 drop(self.body.take());
-                Outcome::Cancelled
+                Outcome::Cancelled(Why::default())
             });
         } else {
             self.settle(|| match __rust_begin_short_backtrace(|| self.run_body()) {
@@ -224,8 +232,11 @@ where
             // One that was kept and resumed where nothing is cancelled counts as a panic.
             let pending = self.joined.core.cancel_pending();
             let cancelled = pending && scope::cancelled_scope(&*payload).is_some();
-            let outcome =
-                if cancelled { Outcome::Cancelled } else { Outcome::Panicked(Some(payload)) };
+            let outcome = if cancelled {
+                Outcome::Cancelled(Why::default())
+            } else {
+                Outcome::Panicked(Some(payload))
+            };
             // What was there before is `Pending`: the piece has not returned.
             drop(self.joined.replace(outcome));
         }
@@ -257,9 +268,10 @@ where
                     payload.take().into_iter().for_each(|payload| log_lost(core, payload));
                 }
             }
-            Outcome::Cancelled => {
+            Outcome::Cancelled(why) => {
+                *why = Why::of(me);
                 if let (Some(group), Some(by)) = (group, core.innermost().outermost_cancelled()) {
-                    group.child_cut(by);
+                    group.child_cut(by.id());
                 }
                 if me.worker().debugger().is_some() {
                     me.worker().hook_task("after_cancel", core, |debugger, task| {
@@ -276,13 +288,14 @@ where
     fn end(&self, me: Running) {
         let core = &self.joined.core;
         core.finished.set(true);
+        me.worker().forget_reason(&core.base);
         core.base.detach();
         while let Some(joiner) = core.joiners.claim_first() {
             me.wake(joiner);
         }
         // SAFETY: the group lives until the next line has run.
         if let Some(group) = unsafe { self.group.as_ref() } {
-            group.child_ended(me);
+            group.child_ended(me, self.role);
         }
     }
 }

@@ -7,6 +7,7 @@ use super::Task;
 use super::default_stack;
 use super::group;
 use super::group::Reach;
+use super::group::Role;
 use super::record::PanicGoes;
 use super::record::Plan;
 use crate::park;
@@ -41,7 +42,8 @@ impl<'scope, 'env, E: 'env> TryPool<'scope, 'env, E> {
     ) -> Task<'scope, T> {
         let me = park::current_for("`spawn`");
         let name = Name::Place(Location::caller());
-        let plan = Plan { name, stack: default_stack(me), panic_goes: PanicGoes::ToThePool };
+        let (stack, panic_goes) = (default_stack(me), PanicGoes::ToThePool);
+        let plan = Plan { name, stack, panic_goes, role: Role::Ordinary };
         match self.pool.admit(me, plan, || {
             f().map_err(|error| self.fail(error, Culprit(Some(task::current())))).ok()
         }) {

@@ -10,6 +10,7 @@ use crate::clock::Nanos;
 use crate::sys;
 use crate::task::Core;
 use crate::task::Name;
+use crate::task::cancel::Cause;
 use crate::task::local;
 use crate::task::phase::Winner;
 use std::fmt::Write;
@@ -51,14 +52,14 @@ impl Worker {
         if !self.settlers.is_empty() || self.clock.is_virtual() {
             return self.idle_in_a_test();
         }
-        if self.timers.borrow().is_empty() && self.waiting_for_io.get() == 0 {
+        if self.nothing_is_in_sight() {
             self.look_for_deadlock();
             if !self.queue.is_empty() {
                 return;
             }
         }
         if self.inbox.fall_asleep() {
-            self.poll(self.timeout());
+            self.poll(self.timeout(None));
             self.read_inbox();
             self.expire_timers();
         }
@@ -89,17 +90,24 @@ impl Worker {
         }
     }
 
-    /// How long the worker may sleep.
-    fn timeout(&self) -> Option<Duration> {
-        let (next, precise) = {
-            let timers = self.timers.borrow();
-            (timers.next().unwrap_or(Nanos::MAX), timers.wants_precision())
-        };
-        let wake_at = next.min(self.next_period.get());
-        if wake_at == Nanos::MAX {
-            return None;
-        }
-        let left = Duration::from_nanos(wake_at.saturating_sub(self.read_clock()));
+    /// Only another thread can end the sleep.
+    pub(super) fn nothing_is_in_sight(&self) -> bool {
+        self.timers.borrow().is_empty() && self.waiting_for_io.get() == 0
+    }
+
+    /// When the worker has something to do again, as far as that is known.
+    pub(super) fn next_wake_up(&self) -> Option<Nanos> {
+        let next = self.timers.borrow().next().unwrap_or(Nanos::MAX);
+        Some(next.min(self.next_period.get())).filter(|&at| at != Nanos::MAX)
+    }
+
+    /// How long the worker may sleep, if it is to be back at `until`.
+    pub(super) fn timeout(&self, until: Option<Nanos>) -> Option<Duration> {
+        let wake_at = self.next_wake_up().into_iter().chain(until).min()?;
+        let left = wake_at.saturating_sub(self.read_clock());
+        let is_near = until == Some(wake_at) && left < PRECISE_BELOW;
+        let precise = is_near || self.timers.borrow().wants_precision();
+        let left = Duration::from_nanos(left);
         // A failure to set the alarm costs at most a millisecond of lateness.
         if precise && !left.is_zero() && self.reactor.set_alarm(wake_at, left).is_ok() {
             return None;
@@ -107,7 +115,7 @@ impl Worker {
         Some(left)
     }
 
-    fn poll(&self, timeout: Option<Duration>) {
+    pub(super) fn poll(&self, timeout: Option<Duration>) {
         let wake = |core: &Core| self.queue.push(core);
         if self.debugger.is_none() {
             return self.reactor.poll(timeout, wake);
@@ -122,7 +130,7 @@ impl Worker {
     }
 
     /// Fires every deadline that has passed.
-    fn expire_timers(&self) {
+    pub(super) fn expire_timers(&self) {
         if self.timers.borrow().is_empty() {
             return;
         }
@@ -138,7 +146,7 @@ impl Worker {
                     }
                 }
                 // SAFETY: a scope removes its timer before it ends.
-                super::Expiry::Cancel(node) => self.cancel(unsafe { &*node }),
+                super::Expiry::Cancel(node) => self.cancel(unsafe { &*node }, Cause::Deadline),
             }
         }
     }
@@ -147,16 +155,20 @@ impl Worker {
     #[cold]
     fn look_for_deadlock(&self) {
         if sys::thread_count().is_none_or(|threads| threads > 1) {
-            // Not before each sleep: a program may wait for its other threads often and rightly.
-            if !self.warned.replace(true) {
-                let report = self.describe("every task waits for another thread");
-                local::log(log::Level::Warn, format_args!("{report}"));
-            }
-            return;
+            return self.warn_once("every task waits for another thread");
         }
         // The last other thread may have ended just now: what it has left is read first.
         if self.inbox.is_empty() {
             self.give_up("deadlock: every task waits, and nothing can wake one");
+        }
+    }
+
+    /// Not before each sleep: a program may wait for its other threads often and rightly.
+    #[cold]
+    pub(super) fn warn_once(&self, why: &str) {
+        if !self.warned.replace(true) {
+            let report = self.describe(why);
+            local::log(log::Level::Warn, format_args!("{report}"));
         }
     }
 
@@ -171,7 +183,7 @@ impl Worker {
         local::log(log::Level::Error, format_args!("{report}"));
         *self.report.borrow_mut() = Some(report);
         // SAFETY: set by `run` to a node of the main task, which has not ended.
-        self.cancel(unsafe { &*self.root.get() });
+        self.cancel(unsafe { &*self.root.get() }, Cause::Deadlock);
         if self.queue.is_empty() {
             let report = self.describe(why);
             sys::abort_with(&["giambio: ", &report, "\n"]);

@@ -6,12 +6,14 @@
 //! sinks run caught. If it panics all the same the process aborts (I2): suspended tasks borrow from
 //! one another and cannot be left behind.
 
+mod drive;
 mod idle;
 mod memory;
 pub(crate) mod reactor;
 pub(crate) mod records;
 mod run_queue;
 pub(crate) mod timers;
+pub(crate) mod watch;
 
 use crate::clock::Clock;
 use crate::clock::Nanos;
@@ -31,6 +33,7 @@ use crate::task::TaskId;
 use crate::task::TaskRef;
 use crate::task::cancel::CancelId;
 use crate::task::cancel::CancelNode;
+use crate::task::cancel::Cause;
 use crate::task::inbox::CancelKey;
 use crate::task::inbox::Inbox;
 use crate::task::inbox::Message;
@@ -40,16 +43,22 @@ use crate::task::local::LOCAL;
 use crate::task::phase::Session;
 use crate::task::phase::Winner;
 use crate::task::waiters::Waiters;
+use drive::Host;
+pub use drive::Tick;
 use reactor::Reactor;
 use reactor::SourceKey;
 use records::Records;
+use run_queue::Dice;
 use run_queue::RunQueue;
+pub use run_queue::Schedule;
 use slab::Slab;
 use std::cell::Cell;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -57,6 +66,7 @@ use std::time::Duration;
 use timers::Lateness;
 use timers::TimerNode;
 use timers::Timers;
+use watch::Watch;
 
 /// Tasks resumed before the reactor, the timers and the inbox are looked at again, so that ready
 /// tasks cannot starve them.
@@ -89,6 +99,12 @@ enum Next {
 /// A thread in the service of one runtime.
 pub(crate) struct Worker {
     pub(crate) queue: RunQueue,
+    /// Chooses among the queued tasks; without it the first is next.
+    dice: Option<Dice>,
+    /// Checkpoints that a task may pass in one step: none while somebody watches for them.
+    budget: Cell<u32>,
+    /// Whoever watches for checkpoints, the latest first.
+    watch: Cell<*const Watch>,
     steps_left: Cell<u32>,
     live: Cell<usize>,
     /// Some parked task is in mid-unwind, so std's panic count tells nothing of the others (I5).
@@ -118,11 +134,14 @@ pub(crate) struct Worker {
     last_task_id: Cell<u64>,
     next_scope: Cell<u64>,
     cancellable: RefCell<Slab<(u64, *const CancelNode)>>,
+    /// Why scopes were cancelled that were cancelled with words, by their numbers.
+    reasons: RefCell<HashMap<u64, Rc<String>>>,
     /// Why no task can ever run again, once that was found.
     report: RefCell<Option<String>>,
     /// Other threads were named as the only ones that could wake a task.
     warned: Cell<bool>,
     root: Cell<*const CancelNode>,
+    host: Host,
 }
 
 impl Worker {
@@ -130,6 +149,7 @@ impl Worker {
         clock: Clock,
         default_stack: Class,
         debugger: Option<Box<dyn Debugger>>,
+        schedule: Schedule,
     ) -> io::Result<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         sys::watch_forks(local::forget_after_fork);
@@ -137,6 +157,9 @@ impl Worker {
         let reactor = Reactor::new()?;
         Ok(Self {
             queue: RunQueue::new(),
+            dice: Dice::of(schedule),
+            budget: Cell::new(BUDGET),
+            watch: Cell::new(ptr::null()),
             steps_left: Cell::new(STEPS_PER_POLL),
             live: Cell::new(0),
             window: Cell::new(false),
@@ -158,9 +181,11 @@ impl Worker {
             last_task_id: Cell::new(0),
             next_scope: Cell::new(0),
             cancellable: RefCell::new(Slab::new()),
+            reasons: RefCell::new(HashMap::new()),
             report: RefCell::new(None),
             warned: Cell::new(false),
             root: Cell::new(ptr::null()),
+            host: Host::default(),
         })
     }
 
@@ -213,31 +238,6 @@ impl Worker {
         self.hook_task("on_task_spawn", core, |debugger, task| debugger.on_task_spawn(task));
     }
 
-    /// Runs until every task has ended. `main` was admitted before, and nothing else.
-    pub(crate) fn run(&self, main: &Core) {
-        let alarm = sys::AbortOnUnwind(
-            "giambio: the scheduler panicked; its tasks cannot be left behind\n",
-        );
-        let _signal_stack = sys::SignalStack::ensure();
-        self.root.set(&main.base);
-        LOCAL.with(|local| local.worker.set(ptr::from_ref(self).cast()));
-        self.hook("on_start", |debugger| debugger.on_start());
-        self.tell_of_spawn(main);
-        loop {
-            match self.next() {
-                Next::Resume(core) => self.step(core),
-                Next::LookAround => self.look_around(),
-                Next::Idle => self.idle(),
-                Next::Finished => break,
-            }
-        }
-        self.read_inbox();
-        self.hook("on_exit", |debugger| debugger.on_exit());
-        LOCAL.with(|local| local.worker.set(ptr::null()));
-        self.root.set(ptr::null());
-        alarm.disarm();
-    }
-
     #[inline]
     fn next(&self) -> Next {
         let left = self.steps_left.get();
@@ -245,7 +245,11 @@ impl Worker {
             self.steps_left.set(STEPS_PER_POLL);
             return Next::LookAround;
         }
-        match self.queue.pop() {
+        let next = match &self.dice {
+            None => self.queue.pop(),
+            Some(dice) => self.queue.pop_random(dice),
+        };
+        match next {
             Some(core) => {
                 self.steps_left.set(left - 1);
                 Next::Resume(core)
@@ -273,7 +277,7 @@ impl Worker {
         }
         let step = LOCAL.with(|local| {
             local.core.set(core);
-            local.budget.set(if core.cancel_pending() { 0 } else { BUDGET });
+            local.budget.set(if core.cancel_pending() { 0 } else { self.budget.get() });
             // SAFETY: only this function and those it calls touch the field, on this thread, and no
             // step runs inside of another.
             let coroutine = unsafe { &mut *core.coroutine.get() };
@@ -281,10 +285,7 @@ impl Worker {
             local.core.set(ptr::null());
             step
         });
-        let window = std::thread::panicking();
-        if self.window.replace(window) && !window {
-            self.close_window();
-        }
+        self.note_window();
         if self.debugger.is_some() {
             self.hook_task("after_task_step", core, |debugger, task| {
                 debugger.after_task_step(task);
@@ -330,8 +331,32 @@ impl Worker {
     }
 
     /// Cancels a scope and ends the waits that this may end.
-    pub(crate) fn cancel(&self, node: &CancelNode) {
-        node.cancel(|core| self.deliver(core));
+    pub(crate) fn cancel(&self, node: &CancelNode, cause: Cause) {
+        node.cancel(cause, |core| self.deliver(core));
+        self.tell_host();
+    }
+
+    /// Cancels a scope, keeping the words for whoever asks why, until `forget_reason`.
+    #[cold]
+    pub(crate) fn cancel_because(&self, node: &CancelNode, reason: String) {
+        if !node.is_cancelled() {
+            self.reasons.borrow_mut().insert(node.id().0, Rc::new(reason));
+            self.cancel(node, Cause::Explained);
+        }
+    }
+
+    /// The words that this scope was cancelled with.
+    #[cold]
+    pub(crate) fn reason(&self, node: &CancelNode) -> Option<Rc<String>> {
+        self.reasons.borrow().get(&node.id().0).cloned()
+    }
+
+    /// The scope ends.
+    #[inline]
+    pub(crate) fn forget_reason(&self, node: &CancelNode) {
+        if node.cause() == Some(Cause::Explained) {
+            self.reasons.borrow_mut().remove(&node.id().0);
+        }
     }
 
     /// Tells a task whose innermost scope has become cancelled.
@@ -375,6 +400,15 @@ impl Worker {
         self.in_doubt.remove(node);
     }
 
+    /// Between two steps: whether a parked task is in mid-unwind.
+    #[inline]
+    fn note_window(&self) {
+        let window = std::thread::panicking();
+        if self.window.replace(window) && !window {
+            self.close_window();
+        }
+    }
+
     /// The last task that was parked in mid-unwind has gone on: nobody is in doubt any more.
     #[cold]
     fn close_window(&self) {
@@ -405,7 +439,7 @@ impl Worker {
         let found = self.cancellable.borrow().get(key.index).copied();
         if let Some((_, node)) = found.filter(|&(generation, _)| generation == key.generation) {
             // SAFETY: a published scope is revoked before it ends.
-            self.cancel(unsafe { &*node });
+            self.cancel(unsafe { &*node }, Cause::Asked);
         }
     }
 

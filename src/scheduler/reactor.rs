@@ -27,6 +27,7 @@ use std::cell::Cell;
 use std::cell::OnceCell;
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -334,6 +335,16 @@ impl Reactor {
         alarm.set(delay)?;
         self.alarm_set_for.set(at);
         Ok(())
+    }
+
+    /// Readable while the kernel has something to tell.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.remote.registry.as_fd()
+    }
+
+    /// Whether the last answer was as long as an answer can be.
+    pub(crate) fn may_know_more(&self) -> bool {
+        self.events.borrow().iter().count() == EVENTS_PER_POLL
     }
 
     /// Asks the kernel, for at most `timeout`, and wakes a task for each direction that is ready.

@@ -28,6 +28,28 @@ pub(crate) enum Shield {
     Down,
 }
 
+/// Why a scope was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Somebody called `cancel`.
+    Asked,
+    /// Somebody called `cancel_because`; the worker keeps the text.
+    Explained,
+    /// Its deadline has passed.
+    Deadline,
+    /// A pool's task, or its body, has failed.
+    Failure,
+    /// The tasks of a pool have ended, and only its daemons were left.
+    PoolEnded,
+    /// No task could ever run again.
+    Deadlock,
+    /// The closure of `drive` has ended.
+    HostLeft,
+}
+
+/// A deadline that never comes, in nanoseconds.
+const NEVER: u64 = u64::MAX;
+
 /// A stretch of one task's code, or a whole task, that is stopped as one.
 #[derive(Debug)]
 pub(crate) struct CancelNode {
@@ -38,10 +60,12 @@ pub(crate) struct CancelNode {
     parent: Cell<*const CancelNode>,
     children: List<Cell<*const CancelNode>>,
     siblings: Node<Cell<*const CancelNode>>,
-    /// This very node was cancelled.
-    cancelled: Cell<bool>,
+    /// Why this very node was cancelled, if it was; the first cause stays.
+    cause: Cell<Option<Cause>>,
     /// This node, or one above it that no shield hides.
     effective: Cell<bool>,
+    /// When it is to be cancelled; kept here for those further in, set by the scope.
+    deadline: Cell<u64>,
 }
 
 impl CancelNode {
@@ -53,8 +77,9 @@ impl CancelNode {
             parent: Cell::new(ptr::null()),
             children: List::new(),
             siblings: Node::new(Cell::new(ptr::null())),
-            cancelled: Cell::new(false),
+            cause: Cell::new(None),
             effective: Cell::new(false),
+            deadline: Cell::new(NEVER),
         }
     }
 
@@ -64,7 +89,41 @@ impl CancelNode {
 
     /// Whether this very node was cancelled.
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.get()
+        self.cause.get().is_some()
+    }
+
+    /// Why this very node was cancelled.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.cause.get()
+    }
+
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        Some(self.deadline.get()).filter(|&at| at != NEVER)
+    }
+
+    /// Notes a deadline; whoever does sees to it that it cancels.
+    pub(crate) fn set_deadline(&self, at: Option<u64>) {
+        self.deadline.set(at.unwrap_or(NEVER));
+    }
+
+    /// The earliest deadline of this node and of those above it that no shield hides.
+    pub(crate) fn earliest_deadline(&self) -> Option<u64> {
+        let mut earliest = NEVER;
+        self.visible().for_each(|node| earliest = earliest.min(node.deadline.get()));
+        Some(earliest).filter(|&at| at != NEVER)
+    }
+
+    /// This node and those above it that no shield hides, the innermost first.
+    fn visible(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |node| match node.shield {
+            Shield::Up => None,
+            Shield::Down => node.parent(),
+        })
+    }
+
+    /// Whether this node is `other` or lies below it, be there a shield in between or not.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        std::iter::successors(Some(self), |node| node.parent()).any(|node| ptr::eq(node, other))
     }
 
     /// Whether code below this node must stop.
@@ -74,14 +133,7 @@ impl CancelNode {
 
     /// Whether this node, or any one above it, must stop, be there a shield in between or not.
     pub(crate) fn is_in_a_cancelled_one(&self) -> bool {
-        let mut at = Some(self);
-        while let Some(node) = at {
-            if node.is_effective() {
-                return true;
-            }
-            at = node.parent();
-        }
-        false
+        std::iter::successors(Some(self), |node| node.parent()).any(Self::is_effective)
     }
 
     pub(crate) fn parent(&self) -> Option<&CancelNode> {
@@ -114,21 +166,17 @@ impl CancelNode {
     }
 
     /// The outermost cancelled node that this one can see: the one that catches.
-    pub(crate) fn outermost_cancelled(&self) -> Option<CancelId> {
-        let (mut at, mut found) = (Some(self), None);
-        while let Some(node) = at {
-            if node.is_cancelled() {
-                found = Some(node.id);
-            }
-            at = if node.shield == Shield::Up { None } else { node.parent() };
-        }
-        found
+    pub(crate) fn outermost_cancelled(&self) -> Option<&Self> {
+        self.visible().filter(|node| node.is_cancelled()).last()
     }
 
     /// Cancels this node and tells `reached` every task whose innermost node has become cancelled
     /// by that. `reached` must not change the tree.
-    pub(crate) fn cancel(&self, mut reached: impl FnMut(&Core)) {
-        self.cancelled.set(true);
+    pub(crate) fn cancel(&self, cause: Cause, mut reached: impl FnMut(&Core)) {
+        if self.is_cancelled() {
+            return;
+        }
+        self.cause.set(Some(cause));
         if self.effective.get() {
             return;
         }

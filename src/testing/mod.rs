@@ -1,13 +1,25 @@
 //! Testing: tests that own the clock.
 //!
-//! Layer 9. Imports: runtime, park, clock. Never: what is tested.
+//! Layer 9. Imports: runtime, park, clock, sync. Never: what is tested.
+
+mod checkpoints;
+mod explore;
+mod sequencer;
 
 use crate::clock::Clock;
 use crate::hooks::WaitReason;
 use crate::park;
+pub use crate::park::Schedule;
 use crate::runtime::Builder;
 use crate::task::Abort;
 use crate::wait_queue;
+pub use checkpoints::Cut;
+pub use checkpoints::assert_checkpoint;
+pub use checkpoints::assert_no_switch;
+pub use checkpoints::cancelled_at_every_checkpoint;
+pub use explore::explore;
+pub use sequencer::Sequencer;
+pub use sequencer::Step;
 
 /// Runs `main` like [`run`](crate::run), on a clock that stands still while anything can run, and
 /// jumps to the next deadline when every task waits.

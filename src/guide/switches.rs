@@ -1,0 +1,44 @@
+//! Switches: which calls let other tasks run, and at which of them can a task be cancelled?
+//!
+//! Layer 9. Imports: nothing of this crate. Never: code.
+//!
+//! No blocking call, no switch: between two calls of this list nobody else runs on the thread, and what
+//! a task does to a `Cell` or a `RefCell` is not seen half done. [`task::no_switch`](crate::task::no_switch)
+//! turns that from a habit into a check: it panics, with the call's name, if something inside would
+//! switch.
+//!
+//! A **checkpoint** is a call at which a pending cancellation is raised, even if the call could complete
+//! at once, and at which a task that has passed 64 of them in a row yields, so that one whose socket is
+//! always ready does not starve the others. A call is a checkpoint always or never.
+//!
+//! | call | may switch | checkpoint | while the task unwinds |
+//! |---|---|---|---|
+//! | [`yield_now`](crate::yield_now) | always | yes | switches |
+//! | [`sleep`](crate::sleep), [`sleep_until`](crate::sleep_until), [`sleep_forever`](crate::sleep_forever) | yes | yes | really sleeps |
+//! | the end of [`pool`](crate::pool), [`try_pool`](crate::try_pool()), [`cancellable`](crate::cancellable), [`skip_after`](crate::skip_after), [`with_timeout`](crate::with_timeout) | while children live | yes, after the last child | really waits |
+//! | [`join`](crate::join), [`join_all`](crate::join_all), [`race`](crate::race), [`race_all`](crate::race_all) | yes | at their end, since they are pools | really wait |
+//! | [`Task::join`](crate::Task::join) | until the task has ended | yes | really waits |
+//! | [`Pool::start`](crate::Pool::start) | until the task has reported | yes | really waits |
+//! | `next` of [`Pool::map`](crate::Pool::map) and [`Pool::map_unordered`](crate::Pool::map_unordered) | yes | yes | really waits |
+//! | `read`, `write`, `peek`, `accept`, `connect`, their vectored forms, [`TcpListener::bind`](crate::net::TcpListener::bind) excepted | yes | yes | one attempt, then an error of kind `Other` |
+//! | [`lowlevel::wait_readable`](crate::lowlevel::wait_readable), [`lowlevel::wait_writable`](crate::lowlevel::wait_writable) | yes | yes | one look, then an error of kind `Other` |
+//! | [`Parker::park`](crate::lowlevel::Parker::park), [`Parker::park_timeout`](crate::lowlevel::Parker::park_timeout) | without a token | yes | really waits |
+//! | [`Event::wait`](crate::sync::Event::wait) | until it is set | yes | really waits |
+//! | [`Semaphore::acquire`](crate::sync::Semaphore::acquire) | without a permit | yes | really waits |
+//! | [`testing::settle`](crate::testing::settle), [`Sequencer::step`](crate::testing::Sequencer::step) | yes | yes | really waits |
+//! | [`finally`](crate::finally), [`shield`](crate::shield), [`shield_for`](crate::shield_for), [`on_big_stack`](crate::on_big_stack) | as their closures do | no | as their closures do |
+//!
+//! Everything else returns without a switch, among that: every `spawn` (the new task runs when its parent
+//! waits; [`Pool::start`](crate::Pool::start) is the one that does wait), every `cancel`,
+//! [`Unparker::unpark`](crate::lowlevel::Unparker::unpark), [`Event::trigger`](crate::sync::Event::trigger),
+//! dropping a permit, a handle or a socket, [`clock`](crate::clock()), the getters and setters of sockets,
+//! [`task::current`](crate::task::current), [`debug`](crate::debug) as a whole, and `println!`, which
+//! blocks the thread like everything that is std's own: `std::fs`, `std::process`,
+//! `std::sync::Mutex`, host names given to `connect` and `bind`.
+//!
+//! Under [`task::no_unwind`](crate::task::no_unwind), checkpoints do not raise: calls that return an
+//! [`io::Result`](std::io::Result) report a pending cancellation as an error of kind `Other`
+//! ([`io::Cancelled`](crate::io::Cancelled)), the others go on waiting.
+//!
+//! Outside of [`run`](crate::run) the calls that have a meaning there block the thread: sockets, `sleep`,
+//! `Parker`, `Event`, `Semaphore`, `lowlevel`.
