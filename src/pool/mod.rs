@@ -191,7 +191,7 @@ impl<'scope, 'env> Pool<'scope, 'env> {
     /// ended, and the body has, the daemons are cancelled.
     ///
     /// For heartbeats, flushers and the like. The pool still ends after they have: their destructors
-    /// run, and a panic of theirs fails the pool.
+    /// run, and a panic of theirs fails the pool. One that had no chance to begin by then never runs.
     ///
     /// # Panics
     ///
