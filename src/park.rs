@@ -16,6 +16,7 @@ use crate::task::Abort;
 use crate::task::Core;
 use crate::task::cancel::CancelId;
 use crate::task::cancel::CancelNode;
+use crate::task::cancel::Cause;
 use crate::task::local;
 use crate::task::local::LOCAL;
 use crate::task::local::Place;
@@ -23,8 +24,10 @@ use crate::task::phase::Session;
 use crate::task::phase::Winner;
 use std::alloc::Layout;
 use std::any::Any;
+use std::fmt;
 use std::ptr;
 use std::ptr::NonNull;
+use std::rc::Rc;
 
 pub use crate::scheduler::Schedule;
 pub(crate) use crate::scheduler::Worker;
@@ -64,6 +67,47 @@ pub(crate) enum Unwinding {
     No,
     /// Another task is parked in mid-unwind, and std counts panics by thread.
     CannotTell,
+}
+
+/// Why a task was cancelled, as reports say it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Why {
+    cause: Option<Cause>,
+    text: Option<Rc<String>>,
+}
+
+impl Why {
+    /// Why the running task's code must stop, seen from its innermost scope.
+    pub(crate) fn of(me: Running) -> Self {
+        let node = me.core().innermost().outermost_cancelled();
+        let text = node
+            .filter(|node| node.cause() == Some(Cause::Explained))
+            .and_then(|node| me.worker().reason(node));
+        Self { cause: node.and_then(CancelNode::cause), text }
+    }
+
+    /// The words, if there is anything to be said that `was cancelled` does not say.
+    pub(crate) fn words(&self) -> Option<&str> {
+        match self.cause? {
+            Cause::Asked => None,
+            Cause::Explained => self.text.as_ref().map(|text| text.as_str()),
+            Cause::Deadline => Some("a deadline has passed"),
+            Cause::Failure => Some("its pool has failed"),
+            Cause::PoolEnded => Some("only daemons were left in its pool"),
+            Cause::Deadlock => Some("every task waited for ever"),
+            Cause::HostLeft => Some("the closure of `drive` has ended"),
+        }
+    }
+}
+
+/// Nothing, or a colon and the words: goes behind "cancelled".
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.words() {
+            Some(words) => write!(f, ": {words}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A deadline's place among a worker's timers.
@@ -325,10 +369,11 @@ impl Running {
         let scope = node.id();
         core.raises.set(core.raises.get() + 1);
         if core.raises.get() == RAISES_BEFORE_WARNING {
+            let why = Why::of(self);
             local::log(
                 log::Level::Warn,
                 format_args!(
-                    "task '{}' ({}) has swallowed {RAISES_BEFORE_WARNING} cancellations",
+                    "task '{}' ({}) has swallowed {RAISES_BEFORE_WARNING} cancellations{why}",
                     core.name, core.id
                 ),
             );

@@ -27,7 +27,6 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -384,37 +383,6 @@ pub fn current_deadline() -> Option<Instant> {
     let me = park::running()?;
     let at = me.core().innermost().earliest_deadline()?;
     Some(me.worker().clock.instant(at))
-}
-
-/// Why a scope was cancelled, as a report says it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Why {
-    cause: Option<Cause>,
-    text: Option<Rc<String>>,
-}
-
-impl Why {
-    /// Why the running task's code must stop, seen from its innermost scope.
-    pub(crate) fn of(me: Running) -> Self {
-        let node = me.core().innermost().outermost_cancelled();
-        let text = node
-            .filter(|node| node.cause() == Some(Cause::Explained))
-            .and_then(|node| me.worker().reason(node));
-        Self { cause: node.and_then(CancelNode::cause), text }
-    }
-
-    /// The words, if there is anything to be said that `was cancelled` does not say.
-    pub(crate) fn words(&self) -> Option<&str> {
-        match self.cause? {
-            Cause::Asked => None,
-            Cause::Explained => self.text.as_ref().map(|text| text.as_str()),
-            Cause::Deadline => Some("a deadline has passed"),
-            Cause::Failure => Some("its pool has failed"),
-            Cause::PoolEnded => Some("only daemons were left in its pool"),
-            Cause::Deadlock => Some("every task waited for ever"),
-            Cause::HostLeft => Some("the closure of `drive` has ended"),
-        }
-    }
 }
 
 /// A scope that is left on drop.
