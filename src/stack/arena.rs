@@ -8,9 +8,10 @@
 //!
 //! ```text
 //! limit                                         base                limit of the next slot
-//! | guard | usable, and up to 1,920 bytes more   | tenant | colour   |
+//! | guard | usable, and 2 to 4 KiB more          | tenant | colour   |
 //! ```
 
+use std::collections::TryReserveError;
 use std::error;
 use std::fmt;
 use std::io;
@@ -96,11 +97,6 @@ impl Account {
         })
     }
 
-    #[cfg(test)]
-    pub(super) fn budget(&self) -> usize {
-        self.budget
-    }
-
     fn open(&self) -> io::Result<()> {
         let one_more = |used| Some(used + 1).filter(|&used| used <= self.budget);
         let opened = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
@@ -145,7 +141,8 @@ impl Guards {
                     // SAFETY: passed on from our caller; the refusal has changed nothing.
                     unsafe { self.guard(ptr, len) }
                 }
-                done => done.map_err(|refusal| no_memory(len, refusal)),
+                // A guard takes memory for page tables, and no address space.
+                done => done.map_err(|refusal| no_memory(0, refusal)),
             },
             Self::Protect(account) => {
                 account.open()?;
@@ -202,6 +199,9 @@ impl Arena {
     /// Cuts the next slot and guards it, mapping a chunk if the last one is used up.
     pub(super) fn carve(&mut self, guards: &mut Guards) -> io::Result<Slot> {
         let stride = stride(self.class);
+        // First the room, for then nothing has to be undone when a later step fails.
+        let room = self.registrations.try_reserve(1);
+        room.map_err(|refusal| no_room::<ValgrindStackRegistration>(self.carved(), refusal))?;
         if self.chunks.last().is_none_or(|chunk| chunk.carved == chunk.slots) {
             let chunk = self.map_chunk()?;
             self.chunks.push(chunk);
@@ -258,9 +258,9 @@ impl Arena {
             });
             let start =
                 NonNull::without_provenance(NonZeroUsize::new(low).expect("not the null page"));
-            // SAFETY: whole pages from the first slot's lowest usable one to the last slot's top, all in
-            // one mapping, since chunks that are neighbours are one to the kernel; passed on from
-            // our caller that their contents are not needed.
+            // SAFETY: whole pages from the first slot's lowest usable one to the last slot's top, all of
+            // them in chunks of this arena, which stay mapped until `release`; passed on from our
+            // caller that their contents are not needed.
             if unsafe { sys::discard(start, len) }.is_ok() {
                 bytes += pages * sys::page_size();
             }
@@ -383,8 +383,21 @@ pub(super) fn no_memory(len: usize, refusal: io::Error) -> io::Error {
     let shortage = sys::shortage(len, &refusal);
     let advice = match shortage {
         Shortage::Mappings(_) => ": raise it with sysctl",
-        Shortage::AddressSpace(_) | Shortage::LockedMemory | Shortage::Memory => "",
+        Shortage::AddressSpace(_)
+        | Shortage::Data(_)
+        | Shortage::LockedMemory
+        | Shortage::Memory => "",
     };
     let text = format!("out of stacks: {shortage}{advice}");
     OutOfStacks { text, source: Some(refusal) }.into()
 }
+
+/// A list of `len` slots was refused the room for one more.
+pub(super) fn no_room<T>(len: usize, refusal: TryReserveError) -> io::Error {
+    // It would have doubled.
+    no_memory(2 * len * size_of::<T>(), refusal.into())
+}
+
+#[cfg(test)]
+#[path = "refusal_tests.rs"]
+mod tests;

@@ -24,6 +24,7 @@ use std::thread;
 
 use super::Class;
 use super::Slot;
+use super::arena;
 use super::arena::Arena;
 use super::arena::Guards;
 
@@ -35,6 +36,10 @@ const KEPT_LEN: usize = 4 << 20;
 /// Slots given back at a time, so that the worker's tasks do not wait for more than about a
 /// millisecond.
 const RETURNED_AT_ONCE: usize = 512;
+
+/// And usable bytes, of which there is one slot's at least: it takes 1.2 µs to find out what memory a
+/// MiB of address space has, be it none.
+const RETURNED_LEN: usize = 512 << 20;
 
 /// The free slots of one class, and the promises made on them.
 ///
@@ -85,11 +90,13 @@ impl Cache {
     #[cold]
     fn add_promised(&mut self, guards: &mut Guards) -> io::Result<()> {
         // First the room, for then nothing has to be undone when the second step fails.
-        self.free.try_reserve(self.live() + 1)?;
+        let room = self.free.try_reserve(self.live() + 1);
+        room.map_err(|refusal| arena::no_room::<Slot>(self.arena.carved(), refusal))?;
         let slot = self.arena.carve(guards)?;
         self.free.push_front(slot);
-        self.cold = self.cold.min(self.untouched) + 1;
-        self.marked += 1; // what was marked has moved
+        // It has no memory, and what was counted from the front has moved.
+        self.cold += 1;
+        self.marked += 1;
         self.untouched += 1;
         Ok(())
     }
@@ -143,7 +150,8 @@ impl Cache {
     /// Gives some marked memory back to the system; returns how many bytes that was.
     pub(super) fn return_some(&mut self) -> usize {
         let from = self.without_memory();
-        let to = self.marked.min(self.untouched).min(from + RETURNED_AT_ONCE);
+        let most = (RETURNED_LEN / self.arena.class().usable_len()).clamp(1, RETURNED_AT_ONCE);
+        let to = self.marked.min(self.untouched).min(from + most);
         let mut bases: Vec<NonNull<u8>> = self.free.range(from..to).map(|slot| slot.base).collect();
         bases.sort_unstable();
         // Locked memory stays, and trying again would not help.
@@ -197,3 +205,11 @@ impl fmt::Debug for Cache {
             .finish()
     }
 }
+
+#[cfg(test)]
+#[path = "return_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod model_tests;
