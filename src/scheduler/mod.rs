@@ -133,7 +133,7 @@ impl Worker {
     ) -> io::Result<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         sys::watch_forks(local::forget_after_fork);
-        report_overflows(task::describe_tenant);
+        report_overflows(task::TENANTS);
         let reactor = Reactor::new()?;
         Ok(Self {
             queue: RunQueue::new(),
