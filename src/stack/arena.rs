@@ -236,36 +236,51 @@ impl Arena {
         .map_err(|refusal| no_memory(stride, refusal))
     }
 
-    /// Gives the memory of slots back to the system; returns how many bytes that was. `bases` are those
-    /// of slots of this arena, in ascending order.
+    /// Gives the memory of slots back to the system, but not more than `most_pages` pages at a time. How
+    /// many of the slots, from the first on, have none left, and how many bytes that was. `bases` are
+    /// those of slots of this arena, in ascending order.
     ///
     /// # Safety
     ///
     /// Nobody runs on these slots.
-    pub(super) unsafe fn discard(&self, bases: &[NonNull<u8>]) -> usize {
+    pub(super) unsafe fn discard(
+        &self,
+        bases: &[NonNull<u8>],
+        most_pages: usize,
+    ) -> (usize, usize) {
+        let (stride, guard_len) = (stride(self.class), guard_len(self.class));
         let next_to = |a: &NonNull<u8>, b: &NonNull<u8>| {
-            self.limit(*a).get() + stride(self.class) == self.limit(*b).get()
+            self.limit(*a).get() + stride == self.limit(*b).get()
         };
-        let mut bytes = 0;
+        let (mut slots, mut pages) = (0, 0);
         // One call for neighbours: the guards between them stay.
         for run in bases.chunk_by(next_to) {
-            let len = run.len() * stride(self.class) - guard_len(self.class);
-            let low = self.limit(run[0]).get() + guard_len(self.class);
-            let mut pages = 0;
-            sys::for_each_resident(low, len, |_| {
+            let low = self.limit(run[0]).get() + guard_len;
+            let whole = run.len() * stride - guard_len;
+            let (mut len, before) = (whole, pages);
+            sys::for_each_resident(low, whole, |distance| {
+                if pages == most_pages {
+                    len = distance;
+                    return ControlFlow::Break(());
+                }
                 pages += 1;
                 ControlFlow::Continue(())
             });
             let start =
                 NonNull::without_provenance(NonZeroUsize::new(low).expect("not the null page"));
-            // SAFETY: whole pages from the first slot's lowest usable one to the last slot's top, all of
-            // them in chunks of this arena, which stay mapped until `release`; passed on from our
-            // caller that their contents are not needed.
-            if unsafe { sys::discard(start, len) }.is_ok() {
-                bytes += pages * sys::page_size();
+            // SAFETY: whole pages from the first slot's lowest usable one to the last slot's top or below
+            // it, all of them in chunks of this arena, which stay mapped until `release`; passed on from
+            // our caller that their contents are not needed.
+            if unsafe { sys::discard(start, len) }.is_err() {
+                // Locked memory stays, and trying again would not help.
+                (len, pages) = (whole, before);
+            }
+            slots += (len + guard_len) / stride;
+            if len < whole {
+                break;
             }
         }
-        bytes
+        (slots, pages * sys::page_size())
     }
 
     fn limit(&self, base: NonNull<u8>) -> NonZeroUsize {

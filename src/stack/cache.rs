@@ -41,6 +41,12 @@ const RETURNED_AT_ONCE: usize = 512;
 /// MiB of address space has, be it none.
 const RETURNED_LEN: usize = 512 << 20;
 
+/// And pages with memory: 0.3 µs each.
+const RETURNED_PAGES: usize = 2048;
+
+/// Slots sorted at a time.
+const SORTED_AT_ONCE: usize = 4096;
+
 /// The free slots of one class, and the promises made on them.
 ///
 /// `free` always holds every slot that is promised to a task which has not started, so that it can be
@@ -59,6 +65,9 @@ pub(super) struct Cache {
     cold: usize,
     /// Slots at the front that were untouched for all of the last period, and are not to be kept.
     marked: usize,
+    /// Positions among the marked slots: what precedes one of them has lower addresses than what follows.
+    /// The first of them is the last here.
+    halves: Vec<usize>,
     /// The most that were live at a time before this period.
     peak: usize,
 }
@@ -73,6 +82,7 @@ impl Cache {
             untouched,
             cold,
             marked,
+            halves: Vec::new(),
             peak,
         }
     }
@@ -98,6 +108,7 @@ impl Cache {
         self.cold += 1;
         self.marked += 1;
         self.untouched += 1;
+        self.halves.iter_mut().for_each(|end| *end += 1);
         Ok(())
     }
 
@@ -140,6 +151,7 @@ impl Cache {
         self.peak = self.peak();
         self.marked = self.untouched.min(self.free.len().saturating_sub(self.kept()));
         self.untouched = self.free.len();
+        self.halves.clear();
     }
 
     /// Whether some memory is to go back.
@@ -151,13 +163,32 @@ impl Cache {
     pub(super) fn return_some(&mut self) -> usize {
         let from = self.without_memory();
         let most = (RETURNED_LEN / self.arena.class().usable_len()).clamp(1, RETURNED_AT_ONCE);
-        let to = self.marked.min(self.untouched).min(from + most);
-        let mut bases: Vec<NonNull<u8>> = self.free.range(from..to).map(|slot| slot.base).collect();
-        bases.sort_unstable();
-        // Locked memory stays, and trying again would not help.
-        self.cold = to;
+        let to = self.sort_some(from, self.marked.min(self.untouched)).min(from + most);
+        let bases: Vec<NonNull<u8>> = self.free.range(from..to).map(|slot| slot.base).collect();
         // SAFETY: nobody runs on a slot that is free, and one that starts to expects no contents.
-        unsafe { self.arena.discard(&bases) }
+        let (slots, bytes) = unsafe { self.arena.discard(&bases, RETURNED_PAGES) };
+        self.cold = from + slots;
+        bytes
+    }
+
+    /// Sorts marked slots by address from `from` on, up to the position that it returns; all others up to
+    /// `to` lie above them.
+    ///
+    /// Tasks end in any order, and neighbours that go back together take a third of the time. Sorting a
+    /// million at once would take 10 ms: this halves them until there are few, and goes on from there
+    /// when these have been returned.
+    fn sort_some(&mut self, from: usize, to: usize) -> usize {
+        while self.halves.pop_if(|end| *end <= from).is_some() {}
+        let to = self.halves.last().map_or(to, |&end| end.min(to));
+        let mut part = &mut self.free.make_contiguous()[from..to];
+        while part.len() > SORTED_AT_ONCE {
+            let half = part.len() / 2;
+            part.select_nth_unstable_by_key(half, |slot| slot.base);
+            part = &mut part[..half];
+            self.halves.push(from + half);
+        }
+        part.sort_unstable_by_key(|slot| slot.base);
+        from + part.len()
     }
 
     /// Slots somebody may be running on.

@@ -268,6 +268,11 @@ impl Stacks {
         }
     }
 
+    /// Memory that went back so far.
+    pub(crate) fn returned_bytes(&self) -> usize {
+        self.returned_bytes
+    }
+
     pub(crate) fn stats(&self) -> StackStats {
         let sum = |of: fn(&Cache) -> usize| self.caches.iter().map(of).sum();
         StackStats {

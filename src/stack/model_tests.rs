@@ -91,8 +91,16 @@ impl Model {
         }
     }
 
-    /// Pages that a call returns, or `None` if nothing is marked.
+    /// Pages that a call returns, or `None` if nothing is marked. Those slots are now in the order of
+    /// their addresses.
     fn return_some(&mut self) -> Option<usize> {
+        let bases: HashMap<usize, NonNull<u8>> = self.bases.iter().map(|(b, i)| (*i, *b)).collect();
+        let due = |id: &usize| self.slots[*id].marked && self.slots[*id].pages > 0;
+        let mut sorted: Vec<usize> = self.free.iter().copied().filter(due).collect();
+        sorted.sort_unstable_by_key(|id| bases[id]);
+        let mut sorted = sorted.into_iter();
+        let places = self.free.iter_mut().filter(|id| due(id));
+        places.for_each(|place| *place = sorted.next().expect("one for each place"));
         let mut pages = None;
         for &id in &self.free {
             let slot = &mut self.slots[id];

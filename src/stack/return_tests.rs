@@ -371,3 +371,77 @@ fn locked_memory_is_not_returned() {
     assert_eq!(stacks.returned(), 0);
     assert_eq!(resident(base, class), 1);
 }
+
+#[test]
+fn a_deep_stack_is_returned_in_pieces_too() {
+    let class = class(32 * MIB);
+    let mut stacks = Stacks::new();
+    let slot = taken(&mut stacks, class);
+    fill(&slot);
+    let (base, pages) = (slot.base, resident(slot.base, class));
+    stacks.give_back(slot);
+    stacks.end_period();
+    stacks.end_period();
+    assert!(stacks.return_some());
+    assert_eq!(stacks.returned(), RETURNED_PAGES * sys::page_size());
+    assert_eq!(resident(base, class), pages - RETURNED_PAGES);
+    assert!(stacks.has_idle_memory());
+    assert_eq!(stacks.return_all(), pages.div_ceil(RETURNED_PAGES) - 1);
+    assert_eq!(stacks.returned(), pages * sys::page_size());
+    assert_cold(&mut stacks, class, 1);
+}
+
+#[test]
+fn a_stack_that_is_taken_while_it_is_half_returned_works() {
+    let class = class(32 * MIB);
+    let mut stacks = Stacks::new();
+    let slot = taken(&mut stacks, class);
+    fill(&slot);
+    stacks.give_back(slot);
+    stacks.end_period();
+    stacks.end_period();
+    assert!(stacks.return_some());
+    let slot = taken(&mut stacks, class);
+    assert_eq!(stacks.return_all(), 0);
+    fill(&slot);
+    assert_guarded(&slot, &mut Probe::new());
+    stacks.give_back(slot);
+}
+
+/// Ten thousand slots of a page each that came back in an order without neighbours.
+fn scrambled(class: Class) -> Stacks {
+    let mut stacks = Stacks::new();
+    let mut slots: Vec<_> = (0..10_000).map(|_| Some(taken(&mut stacks, class))).collect();
+    slots.iter().flatten().for_each(|slot| touch(slot, 1));
+    for index in (0..10_000).map(|step| step * 6_177 % 10_000) {
+        slots[index].take().into_iter().for_each(|slot| stacks.give_back(slot));
+    }
+    stacks.end_period();
+    stacks.end_period();
+    stacks
+}
+
+#[test]
+fn neighbours_among_ten_thousand_are_returned_together() {
+    let class = class(32 * KIB);
+    let mut stacks = scrambled(class);
+    let mut calls = 0;
+    // Those that are kept, 128 of them, leave gaps.
+    let madvise = count(Call::Discard, || calls = stacks.return_all());
+    assert!(madvise < calls + 200, "{madvise} for {calls} pieces");
+    assert_cold(&mut stacks, class, 10_000 - 128);
+}
+
+#[test]
+fn fresh_slots_do_not_disturb_the_order_of_a_return() {
+    let class = class(32 * KIB);
+    let mut stacks = scrambled(class);
+    assert!(stacks.return_some());
+    for _ in 0..10_100 {
+        stacks.reserve(class).expect("memory for a test");
+    }
+    let mut calls = 0;
+    let madvise = count(Call::Discard, || calls = stacks.return_all());
+    assert!(madvise < calls + 200, "{madvise} for {calls} pieces");
+    assert_cold(&mut stacks, class, 10_100 - 128);
+}

@@ -22,6 +22,7 @@ mod regressions;
 mod run;
 mod scope;
 mod shield;
+mod soak;
 mod stack_usage;
 mod stress;
 mod task;
