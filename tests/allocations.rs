@@ -120,3 +120,18 @@ fn a_closure_of_any_size_is_spawned_with_one_allocation() {
         });
     });
 }
+
+#[test]
+fn a_call_on_a_big_stack_allocates_nothing_once_one_is_warm() {
+    giambio::run(|| {
+        let call = || {
+            giambio::on_big_stack(1 << 20, || {
+                giambio::yield_now();
+                giambio::on_big_stack(4 << 20, giambio::yield_now);
+                giambio::task::stack_usage()
+            })
+        };
+        assert!(call().is_some());
+        assert_eq!(allocations(|| assert!(call().is_some())), 0);
+    });
+}

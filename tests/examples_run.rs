@@ -212,6 +212,15 @@ fn the_sleepers_sleep_at_the_same_time() {
 }
 
 #[test]
+fn the_million_says_what_each_of_its_tasks_takes() {
+    let output = example("million").arg("300").output().expect("it starts");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.contains("each of 300 parked tasks: "), "{printed}");
+    assert!(printed.contains("live: 1, idle: 300, peak: 301"), "{printed}");
+}
+
+#[test]
 fn the_echo_server_answers_byte_by_byte_and_logs_what_it_does() {
     let server = Server::start("echo_server", &["127.0.0.1:0"]);
     let mut client = server.connect();

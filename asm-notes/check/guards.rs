@@ -1,7 +1,8 @@
 //! asm-notes/guard-pages.md, stack-layout.md: what lies below a task's stack, and what it costs.
 //!
-//! `guards N` parks N tasks instead of 2,000. `guards N locked` locks the process's memory first,
-//! which takes `MADV_GUARD_INSTALL` away, so that guards are made by protection.
+//! `guards N` parks N tasks instead of 2,000, `guards N KIB` on stacks of this size. `guards N locked`
+//! locks the process's memory first, which takes `MADV_GUARD_INSTALL` away, so that guards are made by
+//! protection.
 
 #![expect(clippy::print_stdout, reason = "the report of a check")]
 
@@ -130,12 +131,16 @@ fn page_table_kib() -> usize {
 }
 
 /// Spawns until `tasks` have a stack or none is to be had; none of them has run.
-fn count_mappings(tasks: usize, guards: Guards) {
+fn count_mappings(tasks: usize, usable: Option<usize>, guards: Guards) {
     let before = (mappings(), page_table_kib());
     giambio::run(|| {
         giambio::cancellable(|pool| {
             let spawn = |_: &usize| {
-                let spawned = giambio::TaskBuilder::new().try_spawn(pool, giambio::sleep_forever);
+                let mut task = giambio::TaskBuilder::new();
+                if let Some(usable) = usable {
+                    task = task.stack_size(usable);
+                }
+                let spawned = task.try_spawn(pool, giambio::sleep_forever);
                 spawned.inspect_err(|refusal| println!("refused: {refusal}")).is_ok()
             };
             let made = (0..tasks).take_while(spawn).count();
@@ -170,7 +175,9 @@ fn lock_memory() {
 }
 
 fn main() {
-    let tasks = std::env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(2_000);
+    let number = |index| std::env::args().nth(index)?.parse::<usize>().ok();
+    let tasks = number(1).unwrap_or(2_000);
+    let usable = number(2).map(|kib| kib << 10);
     if std::env::args().nth(2).is_some_and(|word| word == "locked") {
         lock_memory();
     }
@@ -178,7 +185,7 @@ fn main() {
     println!("{guards:?}");
     describe(32 << 10, PAGE);
     describe(256 << 10, 4 * PAGE);
-    count_mappings(tasks, guards);
+    count_mappings(tasks, usable, guards);
 }
 
 #[test]

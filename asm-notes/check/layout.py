@@ -20,11 +20,17 @@ while frame is not None:
 
 # A frame reaches from its stack pointer up to that of its caller.
 base = parent_link + 16
-link = bytes(gdb.selected_inferior().read_memory(parent_link, 8))
+
+
+def word_at(address):
+    return int.from_bytes(bytes(gdb.selected_inferior().read_memory(address, 8)), "little")
+
+
 print("base at page offset %d; the parent link at base - 16 holds %#x" % (
     base % 4096,
-    int.from_bytes(link, "little"),
+    word_at(parent_link),
 ))
+print("the tenant word, at the base, holds %#x" % word_at(base))
 print("%8s %6s  %s" % ("to base", "bytes", "frame"))
 print("%8d %6d  %s" % (16, 16, "initial function, parent link (the Yielder)"))
 highs = [low for low, _ in rows[1:]] + [parent_link]

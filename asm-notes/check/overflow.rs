@@ -1,6 +1,6 @@
 //! asm-notes/guard-pages.md: how a process dies whose task has used up its stack.
 //!
-//! `overflow deep`, `overflow frame` and `overflow thread` die that way themselves.
+//! `overflow deep`, `overflow frame`, `overflow thread` and `overflow null` die that way themselves.
 
 #![expect(clippy::print_stdout, reason = "the report of a check")]
 
@@ -8,6 +8,7 @@ mod rerun;
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
+use std::ptr;
 
 /// A small frame, very often.
 #[inline(never)]
@@ -16,10 +17,10 @@ fn deep(n: u64) -> u64 {
     if n == 0 { 0 } else { deep(n - 1) + frame[(n % 32) as usize] }
 }
 
-/// One frame of 1 MiB, four times the stack and far more than its guard. Only the far end is used.
+/// One frame of 4 MiB, far more than the stack and its guard. Only the far end is used.
 #[inline(never)]
 fn one_large_frame() -> u8 {
-    let mut frame = [0u8; 1 << 20];
+    let mut frame = [0u8; 4 << 20];
     black_box(&mut frame);
     frame[0]
 }
@@ -28,6 +29,8 @@ fn overflow(how: &str) {
     match how {
         "thread" => drop(black_box(deep(black_box(10_000_000)))),
         "deep" => in_a_task(|| deep(black_box(10_000_000))),
+        // SAFETY: none: this is the fault.
+        "null" => in_a_task(|| unsafe { ptr::without_provenance::<u64>(8).read_volatile() }),
         _ => in_a_task(|| u64::from(one_large_frame())),
     }
     println!("survived");
@@ -47,19 +50,24 @@ fn death(how: &str) -> (Option<i32>, String) {
 }
 
 fn main() {
-    let modes = ["deep", "frame", "thread"];
+    let modes = ["deep", "frame", "thread", "null"];
     let asked = std::env::args().nth(1).filter(|word| modes.contains(&word.as_str()));
     if let Some(how) = rerun::mode().or(asked) {
         return overflow(&how);
     }
     for how in ["deep", "frame"] {
         let (signal, text) = death(how);
-        assert_eq!(signal, Some(libc::SIGSEGV), "it dies by another signal: rewrite the note");
-        assert!(!text.contains("overflow"), "somebody reports the overflow: rewrite the note");
+        assert_eq!(signal, Some(libc::SIGABRT), "it dies by another signal: rewrite the note");
+        assert!(text.starts_with("\ngiambio: task 'asm-notes/check/overflow.rs:"), "{text:?}");
+        assert!(text.contains("' (#2) has overflowed its stack of "), "{text:?}");
+        assert_eq!(text.lines().count(), 2, "one line after an empty one: {text:?}");
     }
     let (signal, text) = death("thread");
     assert_eq!(signal, Some(libc::SIGABRT));
-    assert!(text.contains("has overflowed its stack"));
+    assert!(text.contains("has overflowed its stack\n"));
+    assert!(!text.contains("giambio:"), "we report an overflow of std's: {text:?}");
+    let (signal, text) = death("null");
+    assert_eq!((signal, text.as_str()), (Some(libc::SIGSEGV), ""));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Memory: which stacks a worker's tasks run on, and when idle ones give theirs back.
 //!
-//! Layer 4. Imports: stack, clock. Never: tasks.
+//! Layer 4. Imports: stack, clock, sys. Never: tasks.
 //!
 //! The rule: what has been idle for a whole period of two seconds goes back, in pieces of a
 //! millisecond, save for 4 MiB of each size. A burst is gone two to four seconds after its end.
@@ -11,11 +11,16 @@ use crate::clock::Nanos;
 use crate::stack::Class;
 use crate::stack::Slot;
 use crate::stack::StackStats;
+use crate::sys;
 use std::io;
 
 /// How long a stack must have been idle before its memory goes back. A server whose load comes and goes
 /// in seconds keeps its stacks warm; giving back and touching again costs 3 µs for each of them.
 const PERIOD: Nanos = 2_000_000_000;
+
+/// When so much of the stacks' memory went back, in bytes, the heap has free memory as well that is worth
+/// a look: the records of these tasks, and what they had allocated.
+const WORTH_A_TRIM: usize = 64 << 20;
 
 /// Rounds of the loop, 61 steps of tasks each, after which a worker that never sleeps looks at its idle
 /// stacks: a look costs some 50 ns.
@@ -59,6 +64,13 @@ impl Worker {
         let mut stacks = self.stacks.borrow_mut();
         if stacks.return_some() {
             return true;
+        }
+        let returned = stacks.returned_bytes();
+        if returned - self.returned_at_trim.get() >= WORTH_A_TRIM {
+            self.returned_at_trim.set(returned);
+            // Those that are kept lie on nearly every page between those that are free.
+            self.records.clear();
+            sys::trim_heap();
         }
         if !stacks.has_idle_memory() {
             self.next_period.set(Nanos::MAX);

@@ -117,6 +117,8 @@ pub(crate) struct Worker {
     stacks: RefCell<Stacks>,
     /// When idle stacks are looked at next; `Nanos::MAX` while none has memory to return.
     next_period: Cell<Nanos>,
+    /// Bytes of stacks that had been returned when the heap was trimmed last.
+    returned_at_trim: Cell<usize>,
     /// Rounds of the loop until a worker that never sleeps looks at its idle stacks.
     rounds_left: Cell<u32>,
     pub(crate) records: Records,
@@ -153,7 +155,7 @@ impl Worker {
     ) -> io::Result<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         sys::watch_forks(local::forget_after_fork);
-        report_overflows(task::describe_tenant);
+        report_overflows(task::TENANTS);
         let reactor = Reactor::new()?;
         Ok(Self {
             queue: RunQueue::new(),
@@ -169,6 +171,7 @@ impl Worker {
             timers: RefCell::new(Timers::new()),
             stacks: RefCell::new(Stacks::new()),
             next_period: Cell::new(Nanos::MAX),
+            returned_at_trim: Cell::new(0),
             rounds_left: Cell::new(memory::ROUNDS_PER_LOOK),
             records: Records::new(),
             default_stack,

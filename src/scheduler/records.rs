@@ -21,7 +21,7 @@ const GRAIN: usize = 64;
 const LARGEST: usize = 1024;
 
 /// Free blocks that are kept of each size: some 8 MB of usual records. What a burst of more tasks
-/// leaves goes back to the allocator.
+/// leaves goes back to the allocator, and from there to the system when its stacks' memory does.
 const KEPT: usize = 16 * 1024;
 
 /// Free blocks of one size, each holding the address of the next.
@@ -110,9 +110,12 @@ fn allocate(layout: Layout) -> *mut u8 {
     block
 }
 
-impl Drop for Records {
-    fn drop(&mut self) {
+impl Records {
+    /// Frees the blocks that are kept.
+    #[cold]
+    pub(crate) fn clear(&self) {
         for (index, free) in self.by_size.iter().enumerate() {
+            free.count.set(0);
             let Ok(layout) = Layout::from_size_align((index + 1) * GRAIN, GRAIN) else { continue };
             let mut block = free.first.replace(ptr::null_mut());
             while !block.is_null() {
@@ -123,6 +126,12 @@ impl Drop for Records {
                 block = next;
             }
         }
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

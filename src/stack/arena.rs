@@ -8,9 +8,10 @@
 //!
 //! ```text
 //! limit                                         base                limit of the next slot
-//! | guard | usable, and up to 1,920 bytes more   | tenant | colour   |
+//! | guard | usable, and 2 to 4 KiB more          | tenant | colour   |
 //! ```
 
+use std::collections::TryReserveError;
 use std::error;
 use std::fmt;
 use std::io;
@@ -96,11 +97,6 @@ impl Account {
         })
     }
 
-    #[cfg(test)]
-    pub(super) fn budget(&self) -> usize {
-        self.budget
-    }
-
     fn open(&self) -> io::Result<()> {
         let one_more = |used| Some(used + 1).filter(|&used| used <= self.budget);
         let opened = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
@@ -145,7 +141,8 @@ impl Guards {
                     // SAFETY: passed on from our caller; the refusal has changed nothing.
                     unsafe { self.guard(ptr, len) }
                 }
-                done => done.map_err(|refusal| no_memory(len, refusal)),
+                // A guard takes memory for page tables, and no address space.
+                done => done.map_err(|refusal| no_memory(0, refusal)),
             },
             Self::Protect(account) => {
                 account.open()?;
@@ -202,6 +199,9 @@ impl Arena {
     /// Cuts the next slot and guards it, mapping a chunk if the last one is used up.
     pub(super) fn carve(&mut self, guards: &mut Guards) -> io::Result<Slot> {
         let stride = stride(self.class);
+        // First the room, for then nothing has to be undone when a later step fails.
+        let room = self.registrations.try_reserve(1);
+        room.map_err(|refusal| no_room::<ValgrindStackRegistration>(self.carved(), refusal))?;
         if self.chunks.last().is_none_or(|chunk| chunk.carved == chunk.slots) {
             let chunk = self.map_chunk()?;
             self.chunks.push(chunk);
@@ -236,36 +236,51 @@ impl Arena {
         .map_err(|refusal| no_memory(stride, refusal))
     }
 
-    /// Gives the memory of slots back to the system; returns how many bytes that was. `bases` are those
-    /// of slots of this arena, in ascending order.
+    /// Gives the memory of slots back to the system, but not more than `most_pages` pages at a time. How
+    /// many of the slots, from the first on, have none left, and how many bytes that was. `bases` are
+    /// those of slots of this arena, in ascending order.
     ///
     /// # Safety
     ///
     /// Nobody runs on these slots.
-    pub(super) unsafe fn discard(&self, bases: &[NonNull<u8>]) -> usize {
+    pub(super) unsafe fn discard(
+        &self,
+        bases: &[NonNull<u8>],
+        most_pages: usize,
+    ) -> (usize, usize) {
+        let (stride, guard_len) = (stride(self.class), guard_len(self.class));
         let next_to = |a: &NonNull<u8>, b: &NonNull<u8>| {
-            self.limit(*a).get() + stride(self.class) == self.limit(*b).get()
+            self.limit(*a).get() + stride == self.limit(*b).get()
         };
-        let mut bytes = 0;
+        let (mut slots, mut pages) = (0, 0);
         // One call for neighbours: the guards between them stay.
         for run in bases.chunk_by(next_to) {
-            let len = run.len() * stride(self.class) - guard_len(self.class);
-            let low = self.limit(run[0]).get() + guard_len(self.class);
-            let mut pages = 0;
-            sys::for_each_resident(low, len, |_| {
+            let low = self.limit(run[0]).get() + guard_len;
+            let whole = run.len() * stride - guard_len;
+            let (mut len, before) = (whole, pages);
+            sys::for_each_resident(low, whole, |distance| {
+                if pages == most_pages {
+                    len = distance;
+                    return ControlFlow::Break(());
+                }
                 pages += 1;
                 ControlFlow::Continue(())
             });
             let start =
                 NonNull::without_provenance(NonZeroUsize::new(low).expect("not the null page"));
-            // SAFETY: whole pages from the first slot's lowest usable one to the last slot's top, all in
-            // one mapping, since chunks that are neighbours are one to the kernel; passed on from
+            // SAFETY: whole pages from the first slot's lowest usable one to the last slot's top or below
+            // it, all of them in chunks of this arena, which stay mapped until `release`; passed on from
             // our caller that their contents are not needed.
-            if unsafe { sys::discard(start, len) }.is_ok() {
-                bytes += pages * sys::page_size();
+            if unsafe { sys::discard(start, len) }.is_err() {
+                // Locked memory stays, and trying again would not help.
+                (len, pages) = (whole, before);
+            }
+            slots += (len + guard_len) / stride;
+            if len < whole {
+                break;
             }
         }
-        bytes
+        (slots, pages * sys::page_size())
     }
 
     fn limit(&self, base: NonNull<u8>) -> NonZeroUsize {
@@ -383,8 +398,21 @@ pub(super) fn no_memory(len: usize, refusal: io::Error) -> io::Error {
     let shortage = sys::shortage(len, &refusal);
     let advice = match shortage {
         Shortage::Mappings(_) => ": raise it with sysctl",
-        Shortage::AddressSpace(_) | Shortage::LockedMemory | Shortage::Memory => "",
+        Shortage::AddressSpace(_)
+        | Shortage::Data(_)
+        | Shortage::LockedMemory
+        | Shortage::Memory => "",
     };
     let text = format!("out of stacks: {shortage}{advice}");
     OutOfStacks { text, source: Some(refusal) }.into()
 }
+
+/// A list of `len` slots was refused the room for one more.
+pub(super) fn no_room<T>(len: usize, refusal: TryReserveError) -> io::Error {
+    // It would have doubled.
+    no_memory(2 * len * size_of::<T>(), refusal.into())
+}
+
+#[cfg(test)]
+#[path = "refusal_tests.rs"]
+mod tests;

@@ -25,6 +25,7 @@ use corosensei::stack::StackPointer;
 use self::arena::Guards;
 use self::cache::Cache;
 pub(crate) use self::overflow::Line;
+pub(crate) use self::overflow::Tenants;
 pub(crate) use self::overflow::report_overflows;
 use crate::sys;
 
@@ -127,7 +128,7 @@ pub struct StackStats {
     pub live: usize,
     /// Stacks that wait for the next task. A task that was spawned and has not run yet has one of them.
     pub idle: usize,
-    /// The most that were live at a time.
+    /// The most of each size that were live at a time, added up.
     pub peak: usize,
     /// Address space of all stacks, guards included; memory stands behind what was touched.
     pub reserved_bytes: usize,
@@ -265,6 +266,11 @@ impl Stacks {
             }
             None => false,
         }
+    }
+
+    /// Memory that went back so far.
+    pub(crate) fn returned_bytes(&self) -> usize {
+        self.returned_bytes
     }
 
     pub(crate) fn stats(&self) -> StackStats {

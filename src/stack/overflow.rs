@@ -6,8 +6,10 @@
 //! Everything here runs in a signal handler, or is what the handler reads: no allocation, no lock, no
 //! thread-local. Chosen: a look-up by address in a list of all chunks of the process. Rejected: asking
 //! for the thread's current task (the thread-local of a shared library may be allocated at its first
-//! use, which a handler must not do).
+//! use, which a handler must not do). Only where the stack pointer lies in another stack of ours is the
+//! task asked for: the thread has used its thread-local then.
 
+use super::Bounds;
 use super::Class;
 use super::Tenant;
 use super::arena;
@@ -25,23 +27,25 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::sync::atomic::fence;
 
-/// How far below a guard the stack pointer of code that has run into it may be: C code built without
-/// probes moves it by a whole frame before the first access.
-const SKIPPED_AT_MOST: usize = 1 << 20;
+/// What whoever lends stacks knows of those that run on them. Both functions are async-signal-safe.
+#[derive(Debug)]
+pub(crate) struct Tenants {
+    /// The stack that this thread's tenant is on. Called on threads that have a tenant, or had one.
+    pub(crate) here: fn() -> Option<Bounds>,
+    /// Writes down who a tenant is.
+    ///
+    /// # Safety
+    ///
+    /// The tenant is one that [`Slot::lend`](super::Slot::lend) was given, and the call is made on the
+    /// thread that runs on its stack.
+    pub(crate) describe: unsafe fn(Tenant, &mut Line),
+}
 
-/// Writes down who a tenant is.
-///
-/// # Safety
-///
-/// The tenant is one that [`Slot::lend`](super::Slot::lend) was given, and the call is made on the
-/// thread that runs on its stack. It is async-signal-safe.
-pub(crate) type Describe = unsafe fn(Tenant, &mut Line);
-
-static DESCRIBE: OnceLock<Describe> = OnceLock::new();
+static TENANTS: OnceLock<Tenants> = OnceLock::new();
 
 /// Has overflows reported from now on, in this process. Only the first call's argument counts.
-pub(crate) fn report_overflows(describe: Describe) {
-    DESCRIBE.get_or_init(|| describe);
+pub(crate) fn report_overflows(tenants: Tenants) {
+    TENANTS.get_or_init(|| tenants);
     sys::watch_faults(look);
 }
 
@@ -139,15 +143,27 @@ fn find(address: usize) -> Option<Spot> {
     None
 }
 
+/// Whether the code that has faulted belongs on this stack. A wild pointer into somebody's guard is no
+/// overflow, and whoever runs there may be on another thread.
+fn belongs(spot: &Spot, stack_pointer: usize, tenants: &Tenants) -> bool {
+    let slot = spot.limit..spot.limit + arena::stride(spot.class);
+    if slot.contains(&stack_pointer) {
+        return true;
+    }
+    // C code built without probes moves the pointer by a whole frame before the first access: past the
+    // guard and into the stack below.
+    let usable = spot.limit + arena::guard_len(spot.class);
+    find(stack_pointer).is_some() && (tenants.here)().is_some_and(|stack| stack.low == usable)
+}
+
 /// Ends the process with a report if a task has run into the guard of its stack.
 fn look(fault: &Fault) {
     let Some(spot) = find(fault.address) else { return };
     if fault.address - spot.limit >= arena::guard_len(spot.class) {
         return;
     }
-    // A wild pointer into somebody's guard is no overflow, and nobody may run there.
-    let own = spot.limit.saturating_sub(SKIPPED_AT_MOST)..spot.limit + arena::stride(spot.class);
-    if fault.stack_pointer.is_some_and(|pointer| !own.contains(&pointer)) {
+    let (Some(tenants), Some(stack_pointer)) = (TENANTS.get(), fault.stack_pointer) else { return };
+    if !belongs(&spot, stack_pointer, tenants) {
         return;
     }
     let base = arena::base_of(spot.limit, spot.index, spot.class);
@@ -155,13 +171,13 @@ fn look(fault: &Fault) {
     // SAFETY: I6: this address lies above the usable bytes of a slot whose chunk is mapped, since this
     // thread runs on it. It is written by that thread only, before and after a tenant has run.
     let tenant = unsafe { tenant.read() };
-    let (false, Some(describe)) = (tenant.is_null(), DESCRIBE.get()) else { return };
+    if tenant.is_null() {
+        return;
+    }
     let mut line = Line::new();
     line.push("\ngiambio: ");
-    // SAFETY: the tenant of the stack that this thread runs on. `SKIPPED_AT_MOST` may take a
-    // neighbour's wild access for its own; then it has started all the same, and has not ended: a
-    // slot that is given back has no tenant.
-    unsafe { describe(tenant, &mut line) };
+    // SAFETY: the tenant of the stack that this thread runs on; a slot that is given back has none.
+    unsafe { (tenants.describe)(tenant, &mut line) };
     line.push(" has overflowed its stack of ");
     line.push_number(spot.class.usable_len() as u64 / 1024);
     line.push(
@@ -191,14 +207,14 @@ impl Line {
         text.chars().for_each(|char| self.push_char(char));
     }
 
-    /// Appends a name of the user's choice: its beginning, without line breaks.
+    /// Appends a name of the user's choice: its beginning, without line breaks and other controls.
     pub(crate) fn push_name(&mut self, name: &str) {
         let end = self.len + Self::NAME_MAX;
         for char in name.chars() {
             if self.len + char.len_utf8() > end {
                 return self.push("...");
             }
-            self.push_char(if char.is_ascii_control() { ' ' } else { char });
+            self.push_char(if char.is_control() { ' ' } else { char });
         }
     }
 
@@ -219,3 +235,7 @@ impl Line {
         std::str::from_utf8(&self.bytes[..self.len]).unwrap_or("")
     }
 }
+
+#[cfg(test)]
+#[path = "overflow_tests.rs"]
+mod tests;

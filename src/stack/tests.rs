@@ -28,53 +28,53 @@ use super::arena::Account;
 use super::arena::Guards;
 use crate::sys;
 
-const KIB: usize = 1 << 10;
-const MIB: usize = 1 << 20;
+pub(super) const KIB: usize = 1 << 10;
+pub(super) const MIB: usize = 1 << 20;
 
 #[track_caller]
-fn class(usable: usize) -> Class {
+pub(super) fn class(usable: usize) -> Class {
     Class::for_usable(usable).expect("a size in bounds")
 }
 
 impl Slot {
-    fn base(&self) -> NonZeroUsize {
+    pub(super) fn base(&self) -> NonZeroUsize {
         self.base.addr()
     }
 
-    fn limit(&self) -> NonZeroUsize {
+    pub(super) fn limit(&self) -> NonZeroUsize {
         arena::limit_of(self.base, self.class)
     }
 
-    fn usable_len(&self) -> usize {
+    pub(super) fn usable_len(&self) -> usize {
         self.class.usable_len()
     }
 }
 
 #[track_caller]
-fn taken(stacks: &mut Stacks, class: Class) -> Slot {
+pub(super) fn taken(stacks: &mut Stacks, class: Class) -> Slot {
     stacks.reserve(class).expect("memory for a test");
     stacks.take(class)
 }
 
 /// Guards of the old kind, with budget for `guards` of them.
-fn protected(guards: usize) -> Stacks {
+pub(super) fn protected(guards: usize) -> Stacks {
     let account = Box::leak(Box::new(Account::new(2 * (2_000 + guards), 0)));
     Stacks::guarded_by(Guards::Protect(account))
 }
 
 /// Asks the kernel whether an address can be read and written.
-struct Probe {
+pub(super) struct Probe {
     reader: PipeReader,
     writer: PipeWriter,
 }
 
 impl Probe {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (reader, writer) = io::pipe().expect("two descriptors");
         Self { reader, writer }
     }
 
-    fn readable(&mut self, address: usize) -> bool {
+    pub(super) fn readable(&mut self, address: usize) -> bool {
         // SAFETY: write(2) checks the address: it reads one byte or fails with EFAULT.
         let sent = unsafe { libc::write(self.writer.as_raw_fd(), address as _, 1) };
         if sent == 1 {
@@ -84,7 +84,7 @@ impl Probe {
     }
 
     /// Writes a zero: only for memory that the test owns, or that nobody may own.
-    fn writable(&mut self, address: usize) -> bool {
+    pub(super) fn writable(&mut self, address: usize) -> bool {
         // SAFETY: the descriptor is a pipe's, and the byte lies on our own stack.
         let sent = unsafe { libc::write(self.writer.as_raw_fd(), (&raw const ZERO).cast(), 1) };
         assert_eq!(sent, 1);
@@ -109,7 +109,7 @@ fn accessed(transferred: isize) -> bool {
 }
 
 #[track_caller]
-fn assert_guarded(slot: &Slot, probe: &mut Probe) {
+pub(super) fn assert_guarded(slot: &Slot, probe: &mut Probe) {
     let limit = slot.limit().get();
     let low = slot.base().get() - slot.usable_len();
     let mut pages = 0;
@@ -128,7 +128,7 @@ fn assert_guarded(slot: &Slot, probe: &mut Probe) {
 
 /// Writes to all bytes that the task was promised, and to the first and last one by system call.
 #[track_caller]
-fn fill(slot: &Slot) {
+pub(super) fn fill(slot: &Slot) {
     let low = slot.base().get() - slot.usable_len();
     // SAFETY: the test took the slot and nothing runs on it.
     unsafe { ptr::with_exposed_provenance_mut::<u8>(low).write_bytes(0xa5, slot.usable_len()) };
@@ -138,7 +138,7 @@ fn fill(slot: &Slot) {
 }
 
 /// Mappings that overlap the slots from `low` to `high`.
-fn mappings_between(low: &Slot, high: &Slot) -> usize {
+pub(super) fn mappings_between(low: &Slot, high: &Slot) -> usize {
     let (low, high) = (low.limit().get(), high.base().get());
     let address = |text: &str| usize::from_str_radix(text, 16).expect("an address of /proc");
     let maps = fs::read_to_string("/proc/self/maps").expect("a /proc");
@@ -340,60 +340,6 @@ fn guards_by_protection_fault_too() {
 }
 
 #[test]
-fn the_budget_leaves_half_of_the_mappings_less_the_spare_ones() {
-    assert_eq!(Account::new(65_530, 0).budget(), 30_765);
-    assert_eq!(Account::new(65_530, 20_000).budget(), 20_765);
-    assert_eq!(Account::new(4_002, 0).budget(), 1);
-    assert_eq!(Account::new(1_000, 0).budget(), 0);
-    assert_eq!(Account::new(1_000, 2_000).budget(), 0);
-}
-
-#[test]
-fn an_exhausted_budget_names_the_limit_and_spares_the_earlier_slots() {
-    let mut stacks = protected(20);
-    let class = class(32 * KIB);
-    let mut slots: Vec<_> = (0..20).map(|_| taken(&mut stacks, class)).collect();
-    for _ in 0..2 {
-        let error = stacks.reserve(class).expect_err("the budget is used up");
-        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
-        let text = error.to_string();
-        assert!(text.contains("vm.max_map_count is 4040"), "{text}");
-        assert!(text.contains("room for 20 stacks"), "{text}");
-    }
-    slots.iter().for_each(fill);
-    stacks.give_back(slots.pop().expect("twenty slots"));
-    slots.push(taken(&mut stacks, class));
-    slots.into_iter().for_each(|slot| stacks.give_back(slot));
-}
-
-#[test]
-fn a_refusal_carries_the_words_of_the_kernel() {
-    // Made by hand: a real refusal would hit the other tests of this process as well.
-    let refusal = io::Error::from_raw_os_error(libc::EAGAIN);
-    let error = arena::no_memory(4096, refusal);
-    assert_eq!(error.kind(), io::ErrorKind::OutOfMemory); // EAGAIN itself would be `WouldBlock`
-    assert!(error.to_string().contains("RLIMIT_MEMLOCK"), "{error}");
-    let source = error.get_ref().and_then(|error| error.source()).expect("a source");
-    let source = source.downcast_ref::<io::Error>().expect("the kernel's error");
-    assert_eq!(source.raw_os_error(), Some(libc::EAGAIN));
-}
-
-#[test]
-fn a_refused_chunk_is_halved_until_it_fits() {
-    let mut asked = Vec::new();
-    let granted = arena::halving(16, |slots| {
-        asked.push(slots);
-        if slots <= 2 { Ok(slots) } else { Err(io::Error::from_raw_os_error(libc::ENOMEM)) }
-    });
-    assert_eq!(granted.expect("two slots fit"), 2);
-    assert_eq!(asked, [16, 8, 4, 2]);
-
-    let refused = arena::halving(4, |_| Err::<(), _>(io::Error::from_raw_os_error(libc::ENOMEM)));
-    let refusal = refused.expect_err("nothing fits");
-    assert_eq!(refusal.raw_os_error(), Some(libc::ENOMEM));
-}
-
-#[test]
 fn chunks_double_up_to_a_limit() {
     let sizes = |class, chunks| -> Vec<usize> {
         let next = |last: &usize| Some(arena::next_chunk_slots(class, Some(*last)));
@@ -403,23 +349,6 @@ fn chunks_double_up_to_a_limit() {
     assert_eq!(sizes(class(256 * KIB), 12)[10..], [16_384, 16_384]);
     assert_eq!(sizes(class(4 * MIB), 4), [1, 2, 4, 8]);
     assert_eq!(sizes(class(MAX_USABLE_LEN), 8)[5..], [32, 63, 63]); // 64 GiB
-}
-
-#[test]
-fn locked_memory_is_guarded_by_protection() {
-    let mut stacks = Stacks::new();
-    let first = taken(&mut stacks, class(32 * KIB));
-    let next = first.limit().get() + arena::stride(class(32 * KIB));
-    // The bare call, since AddressSanitizer makes mlock(3) do nothing.
-    // SAFETY: locks one page of the chunk's second slot, which nobody uses yet.
-    let failed = unsafe { libc::syscall(libc::SYS_mlock, next, 1_usize) };
-    assert_eq!(failed, 0, "mlock: {}", io::Error::last_os_error());
-    let second = taken(&mut stacks, class(32 * KIB));
-    assert_eq!(second.limit().get(), next);
-    assert!(matches!(stacks.guards, Guards::Protect { .. }));
-    assert_guarded(&second, &mut Probe::new());
-    assert_guarded(&first, &mut Probe::new());
-    [first, second].into_iter().for_each(|slot| stacks.give_back(slot));
 }
 
 #[test]

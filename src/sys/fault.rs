@@ -39,15 +39,27 @@ static WATCH: OnceLock<Watch> = OnceLock::new();
 pub(crate) fn watch_faults(look: fn(&Fault)) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Asked for first and stored, since a fault may come right after the change.
-        let Ok(before) = change_action(None) else { return };
-        let watch = WATCH.get_or_init(|| Watch { look, before });
-        let mut action = plain_action(on_fault as *const () as libc::sighandler_t);
-        action.sa_mask = watch.before.sa_mask;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        // Refused, it leaves overflows without a report, and everything else as it is.
-        let _ = change_action(Some(&action));
+        let Ok(present) = change_action(None) else { return };
+        let action = action_before(&present);
+        // Refused, it leaves overflows without a report, and everything else as it is. What counts is
+        // what this call has replaced: another thread may have set a handler since the one above.
+        if let Ok(before) = change_action(Some(&action)) {
+            WATCH.get_or_init(|| Watch { look, before });
+        }
     });
+}
+
+/// Our action, to stand before `next`: what is passed on finds itself as it was asked for, save that it
+/// is always on the signal stack.
+fn action_before(next: &libc::sigaction) -> libc::sigaction {
+    let mut action = plain_action(on_fault as *const () as libc::sighandler_t);
+    action.sa_mask = next.sa_mask;
+    action.sa_flags = next.sa_flags & (libc::SA_NODEFER | libc::SA_RESTART);
+    action.sa_flags |= libc::SA_SIGINFO | libc::SA_ONSTACK;
+    if next.sa_sigaction == libc::SIG_IGN {
+        action.sa_flags |= libc::SA_RESTART; // what is ignored interrupts no system call
+    }
+    action
 }
 
 /// An action without flags.
@@ -73,6 +85,7 @@ extern "C" fn on_fault(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
+    // On another thread, `watch_faults` is between its last two steps: the code faults again.
     let Some(watch) = WATCH.get() else { return };
     // SAFETY: `SA_SIGINFO` was asked for, so the kernel passes one.
     let told = unsafe { &*info };
@@ -94,7 +107,13 @@ fn stack_pointer(context: *mut libc::c_void) -> Option<usize> {
         let registers = unsafe { (*context).uc_mcontext.gregs };
         usize::try_from(registers[libc::REG_RSP as usize]).ok()
     }
-    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+    {
+        let context = context.cast::<libc::ucontext_t>();
+        // SAFETY: `SA_SIGINFO` was asked for, so the kernel passes one.
+        usize::try_from(unsafe { (*context).uc_mcontext.sp }).ok()
+    }
+    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
     {
         let _ = context;
         None
@@ -109,19 +128,21 @@ fn pass_on(
     context: *mut libc::c_void,
 ) {
     // SAFETY: as in `on_fault`.
-    let was_sent = unsafe { (*info).si_code } <= 0;
+    let code = unsafe { (*info).si_code };
     let handler = before.sa_sigaction;
-    if handler == libc::SIG_IGN && was_sent {
-        return;
+    if handler == libc::SIG_IGN && code <= 0 {
+        return; // the kernel's own cannot be ignored
     }
     let is_default = handler == libc::SIG_DFL || handler == libc::SIG_IGN;
     if is_default || before.sa_flags & libc::SA_RESETHAND != 0 {
-        // The faulting instruction is run again after this handler, and then the kernel ends us.
+        // A faulting instruction is run again after this handler, and then the kernel ends us.
         let _ = change_action(Some(&plain_action(libc::SIG_DFL)));
     }
     if is_default {
-        if was_sent {
-            // SAFETY: no pointers; it is delivered after this handler, which blocks it.
+        // Nothing is run again for a signal that was sent, nor for one that stands for another, which
+        // found no room on the stack: the kernel says `SI_KERNEL` then.
+        if !(1..libc::SI_KERNEL).contains(&code) {
+            // SAFETY: no pointers; it is delivered when this handler no longer blocks it.
             unsafe { libc::raise(signal) };
         }
     } else if before.sa_flags & libc::SA_SIGINFO != 0 {
@@ -159,6 +180,11 @@ impl SignalStack {
 impl Drop for SignalStack {
     fn drop(&mut self) {
         let Some((start, len)) = self.ours else { return };
+        let ours = start.addr().get()..start.addr().get() + len;
+        if !change_signal_stack(None).is_ok_and(|now| ours.contains(&now.ss_sp.addr())) {
+            // Somebody has put another in its place and may put this one back: it stays mapped.
+            return;
+        }
         let disabled = libc::stack_t {
             ss_sp: ptr::null_mut(),
             ss_flags: libc::SS_DISABLE,

@@ -15,6 +15,8 @@ use std::ptr;
 pub(crate) enum Shortage {
     /// Address space of this process: at most this many bytes.
     AddressSpace(u64),
+    /// Memory of its own that it may write to, touched or not: at most this many bytes.
+    Data(u64),
     /// Mappings of this process: at most this many.
     Mappings(usize),
     /// Memory that may be locked, while this process locks all of its memory.
@@ -28,6 +30,9 @@ impl fmt::Display for Shortage {
         match self {
             Self::AddressSpace(limit) => {
                 write!(f, "the limit on address space, RLIMIT_AS (`ulimit -v`), is {limit} bytes")
+            }
+            Self::Data(limit) => {
+                write!(f, "the limit on data, RLIMIT_DATA (`ulimit -d`), is {limit} bytes")
             }
             Self::Mappings(limit) => {
                 write!(f, "all mappings are in use, and vm.max_map_count is {limit}")
@@ -48,10 +53,11 @@ pub(crate) fn shortage(len: usize, refusal: &io::Error) -> Shortage {
     if refusal.raw_os_error() == Some(libc::EAGAIN) {
         return Shortage::LockedMemory;
     }
-    if let Some(limit) = address_space_limit()
-        && address_space_used().is_none_or(|used| used.saturating_add(len as u64) > limit)
-    {
+    if let Some(limit) = exceeded(Quota::AddressSpace, len) {
         return Shortage::AddressSpace(limit);
+    }
+    if let Some(limit) = exceeded(Quota::Data, len) {
+        return Shortage::Data(limit);
     }
     match super::max_map_count() {
         Some(limit) if !can_map_a_page() => Shortage::Mappings(limit),
@@ -59,18 +65,41 @@ pub(crate) fn shortage(len: usize, refusal: &io::Error) -> Shortage {
     }
 }
 
-/// `RLIMIT_AS` in bytes, if there is one.
-fn address_space_limit() -> Option<u64> {
+/// What a process may have only so many bytes of.
+#[derive(Clone, Copy)]
+enum Quota {
+    AddressSpace,
+    Data,
+}
+
+/// The limit, if there is one and `len` bytes more would be over it.
+fn exceeded(quota: Quota, len: usize) -> Option<u64> {
+    let limit = limit_on(quota)?;
+    let is_over = used_of(quota).is_none_or(|used| used.saturating_add(len as u64) > limit);
+    is_over.then_some(limit)
+}
+
+/// `RLIMIT_AS` or `RLIMIT_DATA` in bytes, if there is one.
+fn limit_on(quota: Quota) -> Option<u64> {
+    let resource = match quota {
+        Quota::AddressSpace => libc::RLIMIT_AS,
+        Quota::Data => libc::RLIMIT_DATA,
+    };
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the pointer is valid for the call. A failure leaves what stands above.
-    unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
+    unsafe { libc::getrlimit(resource, &raw mut limit) };
     Some(limit.rlim_cur).filter(|&limit| limit != libc::RLIM_INFINITY)
 }
 
-/// Address space that the process has now, in bytes.
-fn address_space_used() -> Option<u64> {
+/// What the process has of it now, in bytes. Its first stack counts as data here, though the kernel
+/// leaves that out.
+fn used_of(quota: Quota) -> Option<u64> {
+    let field = match quota {
+        Quota::AddressSpace => 0,
+        Quota::Data => 5,
+    };
     let statm = fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = statm.split_ascii_whitespace().next()?.parse().ok()?;
+    let pages: u64 = statm.split_ascii_whitespace().nth(field)?.parse().ok()?;
     Some(pages * super::page_size() as u64)
 }
 
@@ -78,7 +107,7 @@ fn address_space_used() -> Option<u64> {
 /// there are 65,530 of them.
 fn can_map_a_page() -> bool {
     let len = super::page_size();
-    // Read-only, so that it is merged with no neighbour, and so that strict overcommit does not count it.
+    // Read-only, so that strict overcommit does not count it.
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a new private mapping at a place of the kernel's choice touches nothing that exists.
     let page = unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_READ, flags, -1, 0) };

@@ -20,6 +20,7 @@
 //! * `shortage(len, refusal) -> Shortage`: the limit that a refused `reserve` has met.
 //! * `watch_faults(look)`: has `look` called when memory is accessed that must not be.
 //! * `SignalStack::ensure()`: a stack for `look` on this thread, if it has none.
+//! * `trim_heap()`: the allocator's free memory goes back too, as far as it can be told to.
 //! * `mapping_count() -> Option<usize>`: how many mappings the process has, if that is known.
 //! * `max_map_count() -> Option<usize>`: how many mappings a process may have, if that is known.
 //! * `prefetch(address)`: a hint that this cache line will be read soon; any address will do.
@@ -58,4 +59,4 @@ pub(crate) use limits::{Shortage, shortage};
 #[cfg(unix)]
 pub(crate) use unix::{discard, guard, page_size, protect, release, reserve};
 #[cfg(unix)]
-pub(crate) use unix::{for_each_resident, mapping_count, max_map_count, thread_count};
+pub(crate) use unix::{for_each_resident, mapping_count, max_map_count, thread_count, trim_heap};

@@ -53,7 +53,7 @@ pub(crate) fn reserve(len: usize) -> io::Result<NonNull<u8>> {
     NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mmap gave the null page"))
 }
 
-/// Unmaps what [`reserve`] gave.
+/// Unmaps what [`reserve`] gave; its memory goes back in any case.
 ///
 /// # Safety
 ///
@@ -62,9 +62,14 @@ pub(crate) fn reserve(len: usize) -> io::Result<NonNull<u8>> {
 pub(crate) unsafe fn release(ptr: NonNull<u8>, len: usize) {
     // SAFETY: the caller owns the whole mapping and has ended its last use.
     let failed = unsafe { libc::munmap(ptr.as_ptr().cast(), len) };
-    // ENOMEM (cutting a mapping out of a merged one when no more mappings are allowed) leaves the
-    // address space taken, which harms nobody: a destructor has no better answer.
-    debug_assert_eq!(failed, 0, "munmap: {}", io::Error::last_os_error());
+    if failed != 0 {
+        // Cutting a mapping out of a merged one takes one more. When no more are allowed, the address
+        // space stays taken, which harms nobody: a destructor has no better answer.
+        let refusal = io::Error::last_os_error();
+        debug_assert_eq!(refusal.raw_os_error(), Some(libc::ENOMEM), "munmap: {refusal}");
+        // SAFETY: as above; nothing is unmapped, and nobody needs the contents.
+        unsafe { libc::madvise(ptr.as_ptr().cast(), len, libc::MADV_DONTNEED) };
+    }
 }
 
 /// Makes whole pages inaccessible without a mapping of their own.
@@ -107,11 +112,11 @@ pub(crate) unsafe fn protect(ptr: NonNull<u8>, len: usize) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// `InvalidInput` if the memory is locked: nothing has changed then.
+/// `InvalidInput` if some of the memory is locked: from there on nothing has changed.
 ///
 /// # Safety
 ///
-/// * The pages lie in one mapping from [`reserve`], not yet released.
+/// * Every page lies in a mapping from [`reserve`], not yet released.
 /// * Nobody needs their contents.
 pub(crate) unsafe fn discard(ptr: NonNull<u8>, len: usize) -> io::Result<()> {
     #[cfg(test)]
@@ -147,6 +152,18 @@ pub(crate) fn for_each_resident(
                 return;
             }
         }
+    }
+}
+
+/// Has the global allocator give free memory of its heap back to the system, where it is glibc's.
+///
+/// glibc gives back by itself what is free at the heap's end, and one younger allocation there is enough
+/// to keep it all.
+pub(crate) fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it has no precondition and touches nothing that is allocated.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

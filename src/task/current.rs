@@ -1,11 +1,12 @@
 //! Current: what a task may ask about itself and demand of its calls.
 //!
-//! Layer 3. Imports: task. Never: how switches and cancellations are made.
+//! Layer 3. Imports: task, stack. Never: how switches and cancellations are made.
 
 use super::Core;
 use super::TaskRef;
 use super::local::LOCAL;
 use super::local::Raised;
+use crate::stack::Bounds;
 
 /// The running task.
 ///
@@ -47,16 +48,17 @@ pub struct StackUsage {
     /// system last had that memory, be it by this task or by an earlier one on the same stack. In whole
     /// pages. What is swapped out does not count.
     pub high_water: usize,
-    /// What a task of this size is promised. Deeper still there are up to two further KiB, and then the
-    /// guard.
+    /// What a task of this size is promised. Deeper still there are two to four further KiB (where a page
+    /// has 4), and then the guard.
     pub size: usize,
 }
 
 /// How much of its stack the running task uses, and how much it has used; `None` outside of a task.
 ///
 /// Inside of [`on_big_stack`](crate::on_big_stack) it speaks of that stack. Never parks; asking the
-/// system for the touched pages takes a microsecond or so. For finding out which size tasks need: run
-/// one on a fresh runtime, and ask at its end. See also the [guide](crate::guide::stack_sizes).
+/// system for the touched pages takes a microsecond or so for each MiB of the stack. For finding out
+/// which size tasks need: run one on a fresh runtime, and ask at its end. See also the
+/// [guide](crate::guide::stack_sizes).
 ///
 /// # Examples
 ///
@@ -114,6 +116,11 @@ pub fn stack_usage() -> Option<StackUsage> {
 #[inline]
 pub fn remaining_stack() -> Option<usize> {
     with_running(|core| core.stack_bounds().remaining())
+}
+
+/// The stack that the running task is on. For a signal handler.
+pub(super) fn stack_here() -> Option<Bounds> {
+    with_running(Core::stack_bounds)
 }
 
 #[inline]

@@ -20,6 +20,7 @@ use crate::stack::Bounds;
 use crate::stack::Class;
 use crate::stack::Line;
 use crate::stack::Tenant;
+use crate::stack::Tenants;
 use crate::sys;
 use cancel::CancelNode;
 pub use current::StackUsage;
@@ -98,12 +99,16 @@ pub(crate) enum Abort {
 /// Where the tenant of a stack points that is no task: a thread's call of `on_big_stack`.
 pub(crate) static NO_TASK: u8 = 0;
 
+/// What overflow reports ask of tasks.
+pub(crate) const TENANTS: Tenants =
+    Tenants { here: current::stack_here, describe: describe_tenant };
+
 /// Says in an overflow report who runs on a stack.
 ///
 /// # Safety
 ///
 /// The tenant is the record of a task that has started and has not ended, or [`NO_TASK`].
-pub(crate) unsafe fn describe_tenant(tenant: Tenant, line: &mut Line) {
+unsafe fn describe_tenant(tenant: Tenant, line: &mut Line) {
     if ptr::eq(tenant.cast(), &raw const NO_TASK) {
         return line.push("a call of giambio::on_big_stack outside of a task");
     }

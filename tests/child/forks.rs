@@ -2,10 +2,13 @@
 
 use crate::End;
 use crate::Scenario;
+use crate::exhaustion::dig;
+use crate::overflow::recurse;
 use crate::well;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
 use giambio::testing::settle;
+use std::hint::black_box;
 use std::io;
 use std::io::Read;
 use std::io::Write;
@@ -25,6 +28,12 @@ const REFUSED: End = End::WellSaying(&["a blocking call in the child of a fork"]
 pub(crate) const SCENARIOS: &[Scenario] = &[
     well("the_child_of_a_fork_may_exit", may_exit),
     well("the_child_of_a_fork_may_exec", may_exec),
+    well("the_child_of_a_fork_runs_on_a_copy_of_the_task_s_stack", copied_stack),
+    Scenario {
+        name: "an_overflow_in_the_child_of_a_fork_is_reported",
+        run: child_overflows,
+        end: End::WellSaying(&["task 'deep' (#2) has overflowed its stack of 64 KiB: "]),
+    },
     well("a_stream_that_the_child_drops_stays_registered_in_the_parent", child_drops_a_stream),
     well("a_stream_that_both_have_is_closed_when_both_have_dropped_it", both_drop_a_stream),
     well("a_fork_outside_of_run_is_an_ordinary_fork", outside),
@@ -132,6 +141,49 @@ fn may_exec() {
                 1
             });
             assert_eq!(status.code(), Some(9));
+        });
+    });
+}
+
+/// The child reads and writes frames of its parent, and goes deeper than its parent has been.
+fn fork_and_dig() {
+    let mut local = black_box([1_u8; 4096]);
+    let status = forked(|| {
+        assert_eq!(local, [1; 4096]);
+        local.fill(2);
+        assert_eq!(dig(60), 60);
+        assert_eq!(black_box(&local), &[2; 4096]);
+        9
+    });
+    assert_eq!(status.code(), Some(9));
+    assert_eq!(black_box(&local), &[1; 4096]);
+    assert_eq!(dig(60), 60);
+}
+
+fn copied_stack() {
+    giambio::run(|| {
+        giambio::pool(|pool| {
+            // Once on a fresh stack, and once on one that has been used.
+            for _ in 0..2 {
+                pool.spawn(fork_and_dig).join().unwrap();
+            }
+            pool.spawn(|| giambio::on_big_stack(1 << 20, fork_and_dig));
+        });
+        fork_and_dig();
+    });
+}
+
+fn child_overflows() {
+    giambio::run(|| {
+        giambio::pool(|pool| {
+            let build = giambio::TaskBuilder::new().name("deep".into()).stack_size(64 << 10);
+            build.spawn(pool, || {
+                let status = forked(|| {
+                    black_box(recurse(0));
+                    0
+                });
+                assert_eq!(status.signal(), Some(libc::SIGABRT), "{status}");
+            });
         });
     });
 }

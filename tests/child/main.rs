@@ -6,7 +6,12 @@
 
 mod deadlock;
 mod descriptors;
+mod exhaustion;
+mod fallback;
+mod faults;
 mod forks;
+mod mappings;
+mod overflow;
 mod signals;
 
 use std::io;
@@ -24,6 +29,13 @@ enum End {
     WellSaying(&'static [&'static str]),
     /// By `abort`, and these texts on standard error.
     AbortSaying(&'static [&'static str]),
+    /// By `abort`, and on standard error an empty line and our report: one line, with these texts and
+    /// with every line of standard output.
+    AbortReporting(&'static [&'static str]),
+    /// By `abort`, and these texts of others on standard error, but none of ours.
+    AbortByOthers(&'static [&'static str]),
+    /// By SIGSEGV, and these texts of others on standard error, but none of ours.
+    Fault(&'static [&'static str]),
 }
 
 struct Scenario {
@@ -41,11 +53,19 @@ const fn well(name: &'static str, run: fn()) -> Scenario {
 const PATIENCE: libc::c_uint = 60;
 
 fn main() -> ExitCode {
-    let scenarios: Vec<_> =
-        [deadlock::SCENARIOS, descriptors::SCENARIOS, forks::SCENARIOS, signals::SCENARIOS]
-            .into_iter()
-            .flatten()
-            .collect();
+    let scenarios: Vec<_> = [
+        deadlock::SCENARIOS,
+        descriptors::SCENARIOS,
+        exhaustion::SCENARIOS,
+        fallback::SCENARIOS,
+        faults::SCENARIOS,
+        forks::SCENARIOS,
+        overflow::SCENARIOS,
+        signals::SCENARIOS,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let mut arguments = std::env::args().skip(1);
     let mut filters = Vec::new();
     let (mut lists, mut exact) = (false, false);
@@ -109,19 +129,36 @@ fn judge(scenario: &Scenario) -> Result<(), String> {
         .args(["--scenario", scenario.name])
         .output()
         .map_err(|error| error.to_string())?;
-    let errors = String::from_utf8_lossy(&output.stderr);
+    let signal = output.status.signal();
     let (ended_well, texts) = match scenario.end {
         End::Well => (output.status.success(), &[][..]),
         End::WellSaying(texts) => (output.status.success(), texts),
-        End::AbortSaying(texts) => (output.status.signal() == Some(libc::SIGABRT), texts),
+        End::AbortSaying(texts) | End::AbortReporting(texts) | End::AbortByOthers(texts) => {
+            (signal == Some(libc::SIGABRT), texts)
+        }
+        End::Fault(texts) => (signal == Some(libc::SIGSEGV), texts),
     };
     if !ended_well {
         return Err(describe(&output, "it ended in the wrong way"));
     }
-    match texts.iter().find(|text| !errors.contains(**text)) {
-        Some(text) => Err(describe(&output, &format!("it did not say {text:?}"))),
-        None => Ok(()),
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if let Some(text) = texts.iter().find(|text| !errors.contains(**text)) {
+        return Err(describe(&output, &format!("it did not say {text:?}")));
     }
+    let said_well = match scenario.end {
+        End::Well | End::WellSaying(_) | End::AbortSaying(_) => true,
+        End::AbortReporting(_) => is_report(&errors, &String::from_utf8_lossy(&output.stdout)),
+        End::AbortByOthers(_) | End::Fault(_) => !errors.contains("giambio:"),
+    };
+    if said_well { Ok(()) } else { Err(describe(&output, "it said more, or less")) }
+}
+
+/// Whether `errors` are an empty line and one more, which has all the lines that were `announced`.
+fn is_report(errors: &str, announced: &str) -> bool {
+    let line = errors.strip_prefix("\ngiambio: ").and_then(|rest| rest.strip_suffix('\n'));
+    line.is_some_and(|line| {
+        !line.contains('\n') && announced.lines().all(|announced| line.contains(announced))
+    })
 }
 
 fn describe(output: &Output, why: &str) -> String {

@@ -10,7 +10,7 @@ use giambio::sleep;
 use std::process::Command;
 
 /// A log sink that does what its name says.
-struct Sink(fn(&str));
+pub(crate) struct Sink(pub(crate) fn(&str));
 
 impl log::Log for Sink {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
@@ -24,7 +24,7 @@ impl log::Log for Sink {
 
 /// Runs `main` in a process of its own, whose log goes to `sink`; the caller's test is run again there.
 #[track_caller]
-fn with_sink(test: &str, sink: &'static Sink, main: fn()) {
+pub(crate) fn with_sink(test: &str, sink: &'static Sink, main: fn()) {
     const CHILD: &str = "GIAMBIO_TEST_OF_A_LOG_SINK";
     if std::env::var_os(CHILD).is_some() {
         log::set_logger(sink).unwrap();

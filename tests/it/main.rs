@@ -1,9 +1,15 @@
 //! The behaviour of the runtime, seen from outside: one claim a test.
 
+mod big_stack;
+mod big_stack_cancel;
+mod big_stack_places;
+mod big_stack_unwind;
+mod big_stack_waits;
 mod calm;
 mod canceller;
 mod clock;
 mod debugger;
+mod idle_stacks;
 mod join;
 mod leaks;
 mod log_sink;
@@ -16,6 +22,8 @@ mod regressions;
 mod run;
 mod scope;
 mod shield;
+mod soak;
+mod stack_usage;
 mod stress;
 mod task;
 mod task_builder;

@@ -216,6 +216,22 @@ fn tasks_have_the_stack_that_the_builder_was_told() {
 }
 
 #[test]
+fn a_task_has_a_mebibyte_of_stack_in_a_debug_build_and_a_quarter_of_it_in_a_release() {
+    let default = if cfg!(debug_assertions) { 1 << 20 } else { 256 << 10 };
+    let size = || task::stack_usage().unwrap().size;
+    let sizes = || {
+        pool(|pool| {
+            let isolated = pool.spawn_isolated(size).join().unwrap();
+            [pool.spawn(size).join().unwrap(), isolated]
+        })
+    };
+    assert_eq!(run(sizes), [default; 2]);
+    assert_eq!(run_virtual(sizes), [default; 2]);
+    assert_eq!(Builder::new().build().unwrap().run(sizes), [default; 2]);
+    assert_eq!(Builder::new().stack_size(1).build().unwrap().run(sizes), [32 << 10; 2]);
+}
+
+#[test]
 fn a_builder_refuses_absurd_stack_sizes() {
     for bytes in [0, (1 << 30) + 1, usize::MAX] {
         let error = Builder::new().stack_size(bytes).build().unwrap_err();

@@ -3,6 +3,7 @@
 use crate::Drops;
 use crate::dig;
 use crate::panic_of;
+use giambio::Builder;
 use giambio::TaskBuilder;
 use giambio::pool;
 use giambio::run;
@@ -66,6 +67,27 @@ fn a_task_has_the_stack_that_it_was_promised() {
                 assert!(dug >= bytes - (16 << 10));
             }
         });
+    });
+}
+
+#[test]
+fn a_tasks_own_size_counts_for_more_than_the_runtimes_and_only_for_itself() {
+    let size = || task::stack_usage().unwrap().size;
+    let mut runtime = Builder::new().stack_size(200_000).build().unwrap();
+    runtime.run(|| {
+        pool(|pool| {
+            let own = TaskBuilder::new().stack_size(1_000_000).spawn(pool, || {
+                let child = pool.spawn(size);
+                (size(), child.join().unwrap())
+            });
+            assert_eq!(own.join().unwrap(), (1 << 20, 256 << 10));
+            assert_eq!(pool.spawn(size).join().unwrap(), 256 << 10);
+        });
+        let sum = try_pool(|pool| {
+            let task = pool.spawn(|| Ok::<_, ()>(size()));
+            Ok(task.join().unwrap())
+        });
+        assert_eq!(sum, Ok(256 << 10));
     });
 }
 
