@@ -172,7 +172,7 @@ mod tests {
         let parts = share.stack + share.record + share.timer;
         assert!((parts - share.memory).abs() < 1.0, "{share:?}");
         // One page of stack in a release build, two or three in a debug build.
-        assert!((4_096.0..16_384.0).contains(&share.stack), "{share:?}");
+        assert!((4_095.0..16_384.0).contains(&share.stack), "{share:?}");
         assert!((300.0..1_500.0).contains(&share.record), "{share:?}");
         assert!((0.0..200.0).contains(&share.timer), "{share:?}");
         assert!((400.0..4_096.0).contains(&share.page_tables), "{share:?}");
