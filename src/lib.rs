@@ -62,6 +62,9 @@ mod runtime;
 mod scope;
 mod time;
 
+// Layer 7: between tasks.
+pub mod sync;
+
 // Layer 8: std's names, std's shapes.
 #[expect(unsafe_code, reason = "links nodes that lie on the waiting task's stack")]
 pub mod io;
@@ -71,26 +74,39 @@ pub mod net;
 // Layer 9: a look from outside.
 pub mod debug;
 pub mod guide;
+#[expect(unsafe_code, reason = "a watch that lies in its user's frame")]
 pub mod testing;
 
 pub use big_stack::on_big_stack;
 pub use pool::JoinError;
+pub use pool::Map;
+pub use pool::MapUnordered;
+pub use pool::OnFailure;
 pub use pool::Pool;
+pub use pool::Started;
 pub use pool::Task;
 pub use pool::TaskBuilder;
 pub use pool::TryPool;
 pub use pool::cancellable;
+pub use pool::join;
+pub use pool::join_all;
 pub use pool::pool;
+pub use pool::race;
+pub use pool::race_all;
 pub use pool::skip_after;
 pub use pool::try_pool;
 pub use pool::with_timeout;
 pub use runtime::Builder;
+pub use runtime::Driver;
 pub use runtime::Runtime;
+pub use runtime::Tick;
 pub use runtime::run;
 pub use scope::Canceller;
 pub use scope::TooSlow;
+pub use scope::current_deadline;
 pub use scope::finally;
 pub use scope::shield;
+pub use scope::shield_for;
 pub use time::clock;
 pub use time::sleep;
 pub use time::sleep_forever;

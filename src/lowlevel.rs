@@ -1,6 +1,6 @@
-//! Lowlevel: waiting for any descriptor, and for any other thread.
+//! Lowlevel: waiting for any descriptor, and for any other thread; a tick for callbacks.
 //!
-//! Layer 8. Imports: park, wait_queue, io, sys. Never: what is waited for.
+//! Layer 8. Imports: park, wait_queue, runtime, io, sys. Never: what is waited for.
 //!
 //! For libraries that bring their own descriptors, callbacks and threads. Each wait for a descriptor
 //! registers and deregisters, two system calls; the types of [`net`](crate::net) register once.
@@ -8,6 +8,8 @@
 use crate::hooks::WaitReason;
 use crate::io;
 use crate::park;
+use crate::runtime;
+use crate::runtime::Tick;
 use crate::sys::Direction;
 use crate::task::Abort;
 use crate::task::phase::Winner;
@@ -76,6 +78,42 @@ pub fn wait_readable(fd: impl AsFd) -> std::io::Result<()> {
 /// ```
 pub fn wait_writable(fd: impl AsFd) -> std::io::Result<()> {
     io::wait_once(fd.as_fd(), Direction::Write)
+}
+
+/// Turns the loop that this thread's [`drive`](crate::Runtime::drive) is in; `None` if it is in none.
+///
+/// [`Driver::tick`](crate::Driver::tick), for those callbacks of a foreign loop that cannot borrow the
+/// driver. Once the drive has ended they get `None`.
+///
+/// # Panics
+///
+/// Inside of a task: only the host of a drive ticks. Otherwise like `Driver::tick`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// // A foreign loop, which keeps its callbacks for ever.
+/// type Callbacks = Vec<Box<dyn FnMut()>>;
+/// let mut callbacks: Callbacks = Vec::new();
+///
+/// let mut runtime = giambio::Builder::new().build()?;
+/// let main = || giambio::sleep(Duration::from_millis(1));
+/// runtime.drive(main, |driver| {
+///     callbacks.push(Box::new(|| {
+///         giambio::lowlevel::tick(Some(Duration::from_millis(16)));
+///     }));
+///     while !driver.is_done() {
+///         callbacks.iter_mut().for_each(|callback| callback());
+///     }
+/// });
+/// assert!(giambio::lowlevel::tick(None).is_none());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn tick(max_wait: Option<Duration>) -> Option<Tick> {
+    runtime::tick_here("`giambio::lowlevel::tick`", max_wait)
 }
 
 /// Parks a task until somebody, on whatever thread, uses its [`Unparker`].

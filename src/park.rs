@@ -30,6 +30,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 
 pub use crate::scheduler::Schedule;
+pub use crate::scheduler::Tick;
 pub(crate) use crate::scheduler::Worker;
 pub(crate) use crate::scheduler::reactor::Left;
 pub(crate) use crate::scheduler::reactor::Remote;
@@ -79,7 +80,11 @@ pub(crate) struct Why {
 impl Why {
     /// Why the running task's code must stop, seen from its innermost scope.
     pub(crate) fn of(me: Running) -> Self {
-        let node = me.core().innermost().outermost_cancelled();
+        Self::by(me, me.core().innermost().outermost_cancelled())
+    }
+
+    /// Why code below `node` must stop.
+    pub(crate) fn by(me: Running, node: Option<&CancelNode>) -> Self {
         let text = node
             .filter(|node| node.cause() == Some(Cause::Explained))
             .and_then(|node| me.worker().reason(node));
@@ -273,8 +278,8 @@ impl Running {
     fn checkpoint_slow(self) {
         let core = self.core();
         if self.worker().is_watched() && !core.cancel_pending() {
-            self.worker().note_checkpoint(core);
-            if !core.cancel_pending() {
+            let may_go_on = self.worker().note_checkpoint(core);
+            if may_go_on && !core.cancel_pending() {
                 return;
             }
         }
@@ -295,7 +300,7 @@ impl Running {
         if self.may_switch() {
             self.reschedule();
         } else if !self.core().cancel_pending() {
-            LOCAL.with(|local| local.budget.set(local::BUDGET));
+            LOCAL.with(|local| local.budget.set(self.worker().budget()));
         }
     }
 
@@ -315,6 +320,14 @@ impl Running {
             return self.attempt_slow();
         }
         Attempt::Patient
+    }
+
+    /// Raises or reports a cancellation that has come while the task was on its way from one park to the
+    /// next: nobody would tell it again. Does not yield.
+    #[cold]
+    pub(crate) fn raise_or_report(self) -> Attempt {
+        self.raise_if_pending();
+        self.attempt_slow()
     }
 
     #[cold]
@@ -361,7 +374,7 @@ impl Running {
 
     /// Unwinds to the outermost cancelled scope that the task can see.
     #[cold]
-    fn raise(self) -> ! {
+    pub(crate) fn raise(self) -> ! {
         let core = self.core();
         let Some(node) = core.innermost().outermost_cancelled() else {
             unreachable!("a task was cancelled by no scope");

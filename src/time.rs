@@ -85,7 +85,7 @@ pub fn sleep(duration: Duration) {
 #[track_caller]
 pub fn sleep_until(deadline: Instant) {
     let Some(me) = park::current() else {
-        return sleep_thread(deadline.saturating_duration_since(now()));
+        return sleep_thread(deadline.saturating_duration_since(clock()));
     };
     me.checkpoint();
     match me.worker().clock.nanos_at(deadline) {

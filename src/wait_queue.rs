@@ -13,8 +13,10 @@ use crate::hooks::WaitReason;
 use crate::park;
 use crate::park::Running;
 use crate::task::Abort;
+use crate::task::inbox::Inbox;
 use crate::task::phase::Phase;
 use crate::task::phase::Winner;
+use crate::task::waiters::Claimed;
 use crate::task::waiters::Outsider;
 use crate::task::waiters::Waiter;
 use crate::task::waiters::Waiters;
@@ -24,6 +26,8 @@ use crossbeam_utils::sync::Parker;
 use std::cell::OnceCell;
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::panic::RefUnwindSafe;
+use std::panic::UnwindSafe;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -91,8 +95,26 @@ unsafe impl<S: Send> Send for WaitQueue<S> {}
 // SAFETY: as above.
 unsafe impl<S: Send> Sync for WaitQueue<S> {}
 
+// Nothing panics under the lock, so nobody ever finds a state that was left half changed.
+impl<S> UnwindSafe for WaitQueue<S> {}
+impl<S> RefUnwindSafe for WaitQueue<S> {}
+
+/// Those who wait in a [`WaitQueue`], while its lock is held.
+pub(crate) struct Line<'q> {
+    waiters: &'q Waiters,
+    /// Of the worker on this thread, or null.
+    here: *const Inbox,
+}
+
+impl Line<'_> {
+    /// Ends the longest wait, if anybody waits; who is returned must be woken.
+    pub(crate) fn claim_first(&self) -> Option<Claimed> {
+        self.waiters.claim_first_of_any(self.here)
+    }
+}
+
 impl<S> WaitQueue<S> {
-    pub(crate) fn new(state: S) -> Self {
+    pub(crate) const fn new(state: S) -> Self {
         Self { word: Word::new(), state: UnsafeCell::new(state), line: Waiters::new() }
     }
 
@@ -106,24 +128,50 @@ impl<S> WaitQueue<S> {
         })
     }
 
+    /// Wakes whom `choose` has claimed, once the lock is released; false if that was nobody.
+    ///
+    /// `choose` must be as short as [`Word`] asks.
+    pub(crate) fn wake_one(
+        &self,
+        choose: impl FnOnce(&mut S, &Line<'_>) -> Option<Claimed>,
+    ) -> bool {
+        let here = park::worker_here(|worker| Arc::as_ptr(worker.inbox())).unwrap_or(ptr::null());
+        let claimed = self.with(|state, waiters| choose(state, &Line { waiters, here }));
+        let woke = claimed.is_some();
+        if let Some(claimed) = claimed {
+            claimed.wake(park::queue_here);
+        }
+        woke
+    }
+
     /// Wakes who has waited longest; if nobody waits, changes the state instead.
     pub(crate) fn wake_first_or(&self, change: impl FnOnce(&mut S)) {
-        let here = park::worker_here(|worker| Arc::as_ptr(worker.inbox())).unwrap_or(ptr::null());
-        let claimed = self.with(|state, line| {
-            let claimed = line.claim_first_of_any(here);
+        self.wake_one(|state, line| {
+            let claimed = line.claim_first();
             if claimed.is_none() {
                 change(state);
             }
             claimed
         });
-        if let Some(claimed) = claimed {
-            claimed.wake(park::queue_here);
+    }
+
+    /// Changes the state, so that nobody has to wait any more, and wakes all who do, in their order.
+    ///
+    /// The lock is taken for each of them, so that nobody spins for as long as a long line takes.
+    pub(crate) fn wake_all(&self, change: impl FnOnce(&mut S)) {
+        let mut woke = self.wake_one(|state, line| {
+            change(state);
+            line.claim_first()
+        });
+        while woke {
+            woke = self.wake_one(|_, line| line.claim_first());
         }
     }
 
     /// Returns at once if `ready` says so, or else waits in line to be woken.
     ///
     /// As for [`Running::park`]; on a thread without a runtime the thread waits.
+    #[track_caller]
     pub(crate) fn wait_unless(
         &self,
         deadline: Option<Instant>,
@@ -168,6 +216,7 @@ impl<S> WaitQueue<S> {
         deadline: Option<Instant>,
         ready: impl FnOnce(&mut S) -> bool,
     ) -> Winner {
+        let deadline = deadline.and_then(real);
         let parker = Parker::new();
         let outsider = Outsider { phase: Phase::new(), unparker: parker.unparker().clone() };
         let session = outsider.phase.open();
@@ -197,6 +246,15 @@ impl<S> WaitQueue<S> {
     }
 }
 
+/// When a thread is to end a real wait until `at`, which is by the clock of a runtime that it drives, if any:
+/// that may be a test's. `None` is never.
+fn real(at: Instant) -> Option<Instant> {
+    let left = park::worker_here(|worker| {
+        at.saturating_duration_since(worker.clock.instant(worker.clock.now()))
+    });
+    left.map_or(Some(at), |left| now().checked_add(left))
+}
+
 impl<S> fmt::Debug for WaitQueue<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitQueue").finish_non_exhaustive()
@@ -205,4 +263,4 @@ impl<S> fmt::Debug for WaitQueue<S> {
 
 #[cfg(all(test, loom))]
 #[path = "wait_queue_tests.rs"]
-mod loom_tests;
+pub(crate) mod loom_tests;

@@ -41,7 +41,7 @@ impl Bell for Ring {
 type Queue = WaitQueue<usize>;
 
 /// The worker's side: one task, its inbox and its bell.
-struct Worker {
+pub(crate) struct Worker {
     core: Box<Core>,
     inbox: Arc<Inbox>,
     bell: Arc<Notify>,
@@ -51,7 +51,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bell = Arc::new(Notify::new());
         let inbox = Arc::new(Inbox::new(Box::new(Ring(Arc::clone(&bell)))));
         let base = CancelNode::new(CancelId(0), Shield::Down);
@@ -68,14 +68,36 @@ impl Worker {
         Sender { queue: Arc::clone(&self.queue), slot: Arc::clone(&self.slot) }
     }
 
-    /// One receive: `early` claims the session as a timer or a cancellation would, after the switch;
-    /// `locals` are sends by other tasks of this worker. Returns how many messages were received.
+    /// One receive; `early` and `locals` as for `wait`. Returns how many messages were received.
     fn receive(&self, early: Option<Winner>, locals: usize) -> usize {
+        let take = |messages: &mut usize| {
+            let takes = *messages > 0;
+            *messages -= usize::from(takes);
+            takes
+        };
+        match self.wait(&self.queue, take, early, locals) {
+            None => 1,
+            Some(Winner::Event) => self.slot.with_mut(|slot| {
+                // SAFETY: the waker's write is ordered before the push that brought us here.
+                unsafe { ptr::replace(slot, 0) }
+            }),
+            Some(Winner::Timeout | Winner::Cancellation) => 0,
+        }
+    }
+
+    /// One wait, and who ended it; `None` if `ready` said so. `early` claims the session as a timer or
+    /// a cancellation would, after the switch; `locals` are sends by other tasks of this worker.
+    pub(crate) fn wait<S>(
+        &self,
+        queue: &WaitQueue<S>,
+        ready: impl FnOnce(&mut S) -> bool,
+        early: Option<Winner>,
+        locals: usize,
+    ) -> Option<Winner> {
         let mut opened: Option<Session> = None;
         let waiter = std::cell::OnceCell::new();
-        let got = self.queue.with(|messages, line| {
-            if *messages > 0 {
-                *messages -= 1;
+        let got = queue.with(|state, line| {
+            if ready(state) {
                 return true;
             }
             let session = *opened.insert(self.core.phase.open());
@@ -98,19 +120,31 @@ impl Worker {
             });
         }
         if got {
-            return 1;
+            return None;
         }
         self.run_until_queued(queued);
         let Some(waiter) = waiter.get() else { unreachable!("it waited") };
         let winner = self.core.phase.winner();
-        self.queue.with(|_, line| line.remove(waiter));
-        match winner {
-            Winner::Event => self.slot.with_mut(|slot| {
-                // SAFETY: the waker's write is ordered before the push that brought us here.
-                unsafe { ptr::replace(slot, 0) }
-            }),
-            Winner::Timeout | Winner::Cancellation => 0,
-        }
+        queue.with(|_, line| line.remove(waiter));
+        Some(winner)
+    }
+
+    /// Has the task wait in a line, behind all others, until `has_left`.
+    pub(crate) fn waits_in<S>(&self, queue: &WaitQueue<S>) -> Box<Waiter> {
+        let waiter = Box::new(Waiter::new((Who::Task(&*self.core), self.core.phase.open())));
+        // SAFETY: `has_left` removes it, under the lock, and nobody drops it before that.
+        queue.with(|_, line| unsafe { line.push(&waiter) });
+        waiter
+    }
+
+    /// Ends the wait: whether the task was woken.
+    pub(crate) fn has_left<S>(&self, queue: &WaitQueue<S>, waiter: &Waiter) -> bool {
+        queue.with(|_, line| line.remove(waiter));
+        let mut wakes = 0;
+        self.inbox.drain(|_| wakes += 1);
+        assert!(wakes <= 1, "queued twice");
+        assert_eq!(wakes == 0, self.core.phase.open_session().is_some());
+        wakes == 1
     }
 
     fn run_until_queued(&self, mut queued: bool) {
@@ -251,4 +285,84 @@ fn a_letter_posted_while_the_worker_falls_asleep_rings_the_bell() {
         remote.join().unwrap();
         assert_eq!(read, 1);
     });
+}
+
+/// What happens once.
+struct Event {
+    over: WaitQueue<bool>,
+    /// Written by who triggers, before it does; loom sees who reads it when.
+    value: UnsafeCell<usize>,
+}
+
+// SAFETY: the queue is `Sync`, and loom checks who touches the value.
+unsafe impl Sync for Event {}
+// SAFETY: nothing in it belongs to a thread.
+unsafe impl Send for Event {}
+
+impl Event {
+    fn trigger(&self) {
+        // SAFETY: nobody reads the value before the event is over, which is what loom checks.
+        self.value.with_mut(|value| unsafe { *value = 7 });
+        self.over.wake_all(|over| *over = true);
+    }
+
+    /// One wait of a task on a worker of its own.
+    fn wait_for(&self, worker: &Worker, early: Option<Winner>) {
+        let winner = worker.wait(&self.over, |over| *over, early, 0);
+        if matches!(winner, None | Some(Winner::Event)) {
+            // SAFETY: who was woken, or did not have to wait, comes after the write.
+            assert_eq!(self.value.with(|value| unsafe { *value }), 7);
+        } else {
+            assert_eq!(winner, early);
+        }
+    }
+}
+
+/// Tasks of as many workers as `early` has entries wait for an event that another thread triggers.
+fn event_model(early: &'static [Option<Winner>]) {
+    loom::model(move || {
+        let event = Arc::new(Event { over: WaitQueue::new(false), value: UnsafeCell::new(0) });
+        let wait = |event: Arc<Event>, early| {
+            let worker = Worker::new();
+            event.wait_for(&worker, early);
+            worker
+        };
+        let others: Vec<_> = early[1..]
+            .iter()
+            .map(|&early| {
+                let event = Arc::clone(&event);
+                thread::spawn(move || drop(wait(event, early)))
+            })
+            .collect();
+        let trigger = {
+            let event = Arc::clone(&event);
+            thread::spawn(move || event.trigger())
+        };
+        let worker = wait(Arc::clone(&event), early[0]);
+        trigger.join().unwrap();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        worker.inbox.drain(|_| panic!("a wake-up after the wait"));
+        assert!(event.over.with(|over, line| *over && line.is_empty()));
+        event.wait_for(&worker, None);
+    });
+}
+
+#[test]
+fn an_event_wakes_who_waits_and_lets_pass_who_comes_later() {
+    event_model(&[None]);
+}
+
+#[test]
+fn an_event_wakes_the_tasks_of_two_workers() {
+    event_model(&[None, None]);
+}
+
+#[test]
+fn an_event_and_a_timeout_have_one_winner() {
+    event_model(&[Some(Winner::Timeout)]);
+}
+
+#[test]
+fn an_event_passes_over_who_was_cancelled_and_wakes_the_other() {
+    event_model(&[Some(Winner::Cancellation), None]);
 }

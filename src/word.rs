@@ -52,18 +52,21 @@ impl Word {
 }
 
 /// A lock for a few instructions.
+///
+/// Made with its first use: loom's mutex has no constant constructor, and what waits in statics needs
+/// one.
 #[cfg(loom)]
 #[derive(Debug)]
-pub(crate) struct Word(loom::sync::Mutex<()>);
+pub(crate) struct Word(std::sync::OnceLock<loom::sync::Mutex<()>>);
 
 #[cfg(loom)]
 impl Word {
-    pub(crate) fn new() -> Self {
-        Self(loom::sync::Mutex::new(()))
+    pub(crate) const fn new() -> Self {
+        Self(std::sync::OnceLock::new())
     }
 
     pub(crate) fn with<R>(&self, inside: impl FnOnce() -> R) -> R {
-        let _held = self.0.lock();
+        let _held = self.0.get_or_init(|| loom::sync::Mutex::new(())).lock();
         inside()
     }
 }

@@ -53,7 +53,7 @@
 //! one task and what it has started. A [`Canceller`](crate::Canceller) does the first from anywhere, also
 //! from a signal's thread. `cancel_because` leaves a word for whoever finds the task gone.
 //!
-//! In a plain [`pool`](crate::pool) the body goes on, since it has to return a value. A body that is to be
+//! In a plain [`pool`](crate::pool()) the body goes on, since it has to return a value. A body that is to be
 //! cut lives in a [`cancellable`](crate::cancellable), whose type says so:
 //!
 //! ```

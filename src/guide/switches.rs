@@ -15,18 +15,24 @@
 //! |---|---|---|---|
 //! | [`yield_now`](crate::yield_now) | always | yes | switches |
 //! | [`sleep`](crate::sleep), [`sleep_until`](crate::sleep_until), [`sleep_forever`](crate::sleep_forever) | yes | yes | really sleeps |
-//! | the end of [`pool`](crate::pool), [`try_pool`](crate::try_pool()), [`cancellable`](crate::cancellable), [`skip_after`](crate::skip_after), [`with_timeout`](crate::with_timeout) | while children live | yes, after the last child | really waits |
+//! | the end of [`pool`](crate::pool()), [`try_pool`](crate::try_pool()), [`cancellable`](crate::cancellable), [`skip_after`](crate::skip_after), [`with_timeout`](crate::with_timeout) | while children live | yes, after the last child | really waits |
 //! | [`join`](crate::join), [`join_all`](crate::join_all), [`race`](crate::race), [`race_all`](crate::race_all) | yes | at their end, since they are pools | really wait |
 //! | [`Task::join`](crate::Task::join) | until the task has ended | yes | really waits |
 //! | [`Pool::start`](crate::Pool::start) | until the task has reported | yes | really waits |
 //! | `next` of [`Pool::map`](crate::Pool::map) and [`Pool::map_unordered`](crate::Pool::map_unordered) | yes | yes | really waits |
-//! | `read`, `write`, `peek`, `accept`, `connect`, their vectored forms, [`TcpListener::bind`](crate::net::TcpListener::bind) excepted | yes | yes | one attempt, then an error of kind `Other` |
+//! | `read`, `write`, their vectored forms, `peek`, `accept`, `next` of [`Incoming`](crate::net::Incoming), `connect`; not [`TcpListener::bind`](crate::net::TcpListener::bind), nor `flush` | yes | yes | one attempt, then an error of kind `Other` |
 //! | [`lowlevel::wait_readable`](crate::lowlevel::wait_readable), [`lowlevel::wait_writable`](crate::lowlevel::wait_writable) | yes | yes | one look, then an error of kind `Other` |
 //! | [`Parker::park`](crate::lowlevel::Parker::park), [`Parker::park_timeout`](crate::lowlevel::Parker::park_timeout) | without a token | yes | really waits |
 //! | [`Event::wait`](crate::sync::Event::wait) | until it is set | yes | really waits |
 //! | [`Semaphore::acquire`](crate::sync::Semaphore::acquire) | without a permit | yes | really waits |
 //! | [`testing::settle`](crate::testing::settle), [`Sequencer::step`](crate::testing::Sequencer::step) | yes | yes | really waits |
+//! | [`testing::assert_checkpoint`](crate::testing::assert_checkpoint), [`testing::Cut::run`](crate::testing::Cut::run) | as their closures do | at their end | as their closures do |
 //! | [`finally`](crate::finally), [`shield`](crate::shield), [`shield_for`](crate::shield_for), [`on_big_stack`](crate::on_big_stack) | as their closures do | no | as their closures do |
+//!
+//! What really waits while its task unwinds holds up cancellations: std counts panics by thread, so as long
+//! as a task waits in a destructor that an unwind runs, no other one that begins to wait on this thread
+//! can be told from one that unwinds, and none of them is cut. What a destructor waits for must not
+//! depend on a cancellation, such as that of a race's loser.
 //!
 //! Everything else returns without a switch, among that: every `spawn` (the new task runs when its parent
 //! waits; [`Pool::start`](crate::Pool::start) is the one that does wait), every `cancel`,

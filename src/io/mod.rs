@@ -121,7 +121,8 @@ impl<S: AsFd> Io<S> {
                     (_, None) => return Err(error),
                 }
             }
-            if attempt == Attempt::Once {
+            // Who was woken in vain may have been cancelled between that and its turn.
+            if attempt == Attempt::Once || (woken && me.raise_or_report() == Attempt::Once) {
                 return Err(cancelled());
             }
             let known = match key {
@@ -217,6 +218,13 @@ impl<S: AsFd> Drop for Io<S> {
 impl<S: AsFd + fmt::Debug> fmt::Debug for Io<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.source().fmt(f)
+    }
+}
+
+/// For calls that may fail before they come to [`Io::call`], and are checkpoints all the same.
+pub(crate) fn checkpoint() {
+    if let Some(me) = park::current() {
+        me.checkpoint();
     }
 }
 

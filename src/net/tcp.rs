@@ -7,6 +7,7 @@
 
 use crate::io::Io;
 use crate::io::Left;
+use crate::io::checkpoint;
 use crate::sys;
 use crate::sys::Direction;
 use socket2::SockAddr;
@@ -87,6 +88,7 @@ impl TcpStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        checkpoint();
         let mut last = None;
         for addr in addr.to_socket_addrs()? {
             match Self::connect_to(addr) {

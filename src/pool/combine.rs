@@ -1,12 +1,19 @@
 //! Combine: several closures at once, and what becomes of the rest when one has ended.
 //!
-//! Layer 6. Imports: pool's own files, park, task. Never: how tasks end.
+//! Layer 6. Imports: pool's own files, scope, park, task. Never: how tasks end.
+//!
+//! These calls promise a value. Where a cancellation cannot be raised in its place, because the task
+//! unwinds or must not, they are shielded, so that there will be one. In doubt it is raised all the same:
+//! a panic would unwind as well, and who waits for the end of the doubt may be waited for by its cause.
 
 use super::JoinError;
 use super::Pool;
+use super::Task;
 use super::TaskBuilder;
 use super::scoped::pool;
 use crate::park;
+use crate::park::Running;
+use crate::park::Unwinding;
 use crate::scope;
 use crate::task;
 use crate::task::local;
@@ -20,7 +27,8 @@ use std::panic::Location;
 ///
 /// # Cancellation
 ///
-/// The end is a checkpoint on every call; a cancellation from outside reaches both.
+/// The end is a checkpoint on every call; a cancellation from outside reaches both, except while the
+/// calling task unwinds and inside of [`task::no_unwind`]: there the value is waited for.
 ///
 /// # Panics
 ///
@@ -41,15 +49,16 @@ use std::panic::Location;
 /// ```
 #[track_caller]
 pub fn join<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
-    if park::current().is_none() {
-        return (a(), b());
-    }
+    let Some(me) = park::current() else { return (a(), b()) };
     let place = Location::caller();
-    pool(|pool| {
-        let second = TaskBuilder::at(place).spawn(pool, b);
-        let first = a();
-        (first, value_of(second.join()))
-    })
+    let (first, second) = to_its_end(me, || {
+        pool(|pool| {
+            let second = TaskBuilder::at(place).spawn(pool, b);
+            let first = a();
+            (first, second.join())
+        })
+    });
+    (first, value_of(me, second))
 }
 
 /// Runs all closures at the same time, and returns their values in the order of the closures.
@@ -73,23 +82,46 @@ pub fn join<A, B>(a: impl FnOnce() -> A, b: impl FnOnce() -> B) -> (A, B) {
 /// ```
 #[track_caller]
 pub fn join_all<T>(closures: impl IntoIterator<Item = impl FnOnce() -> T>) -> Vec<T> {
-    if park::current().is_none() {
+    let Some(me) = park::current() else {
         return closures.into_iter().map(|closure| closure()).collect();
-    }
+    };
     let place = Location::caller();
-    pool(|pool| {
-        let spawn = |closure| TaskBuilder::at(place).spawn(pool, closure);
-        let tasks: Vec<_> = closures.into_iter().map(spawn).collect();
-        tasks.into_iter().map(|task| value_of(task.join())).collect()
-    })
+    let joined: Vec<_> = to_its_end(me, || {
+        pool(|pool| {
+            let spawn = |closure| TaskBuilder::at(place).spawn(pool, closure);
+            let tasks: Vec<_> = closures.into_iter().map(spawn).collect();
+            tasks.into_iter().map(Task::join).collect()
+        })
+    });
+    joined.into_iter().map(|joined| value_of(me, joined)).collect()
+}
+
+/// Runs `f`, out of the reach of cancellations if none could be raised here.
+fn to_its_end<T>(me: Running, f: impl FnOnce() -> T) -> T {
+    if may_be_cut(me) { f() } else { scope::shield(f) }
+}
+
+/// Whether nothing forbids to cut the running task, as far as that can be told.
+fn may_be_cut(me: Running) -> bool {
+    me.core().no_unwind.get() == 0 && me.unwinding() != Unwinding::Yes
+}
+
+/// Raises what is pending, if anything is, where there is no value.
+pub(super) fn raise_for_want_of_a_value(me: Running) {
+    if me.core().cancel_pending() && may_be_cut(me) {
+        me.raise();
+    }
 }
 
 /// The value of a task that only its own hand could have stopped.
 #[track_caller]
-fn value_of<T>(joined: Result<T, JoinError>) -> T {
+fn value_of<T>(me: Running, joined: Result<T, JoinError>) -> T {
     match joined {
         Ok(value) => value,
-        Err(error) => panic!("there is no value to return: {error}"),
+        Err(error) => {
+            raise_for_want_of_a_value(me);
+            panic!("there is no value to return: {error}")
+        }
     }
 }
 
@@ -102,7 +134,7 @@ fn value_of<T>(joined: Result<T, JoinError>) -> T {
 ///
 /// # Cancellation
 ///
-/// The end is a checkpoint on every call; a cancellation from outside reaches both.
+/// As for [`join`].
 ///
 /// # Panics
 ///
@@ -123,13 +155,15 @@ fn value_of<T>(joined: Result<T, JoinError>) -> T {
 /// ```
 #[track_caller]
 pub fn race<T>(a: impl FnOnce() -> T, b: impl FnOnce() -> T) -> T {
-    park::current_for("`giambio::race`");
+    let me = park::current_for("`giambio::race`");
     let (place, first) = (Location::caller(), Cell::new(None));
-    pool(|pool| {
-        enter(pool, place, a, &first);
-        enter(pool, place, b, &first);
+    to_its_end(me, || {
+        pool(|pool| {
+            enter(pool, place, a, &first);
+            enter(pool, place, b, &first);
+        });
     });
-    winner(first)
+    winner(me, first)
 }
 
 /// Runs all closures at the same time and returns the value of the one that ends first, like [`race`];
@@ -158,12 +192,12 @@ pub fn race<T>(a: impl FnOnce() -> T, b: impl FnOnce() -> T) -> T {
 /// ```
 #[track_caller]
 pub fn race_all<T>(closures: impl IntoIterator<Item = impl FnOnce() -> T>) -> Option<T> {
-    park::current_for("`giambio::race_all`");
+    let me = park::current_for("`giambio::race_all`");
     let (place, first) = (Location::caller(), Cell::new(None));
-    let entered = pool(|pool| {
-        closures.into_iter().map(|closure| enter(pool, place, closure, &first)).count()
+    let entered = to_its_end(me, || {
+        pool(|pool| closures.into_iter().map(|closure| enter(pool, place, closure, &first)).count())
     });
-    if entered == 0 { None } else { Some(winner(first)) }
+    if entered == 0 { None } else { Some(winner(me, first)) }
 }
 
 /// Starts a task that takes part in a race.
@@ -194,9 +228,12 @@ fn enter<'scope, 'env, T>(
 }
 
 #[track_caller]
-fn winner<T>(first: Cell<Option<T>>) -> T {
+fn winner<T>(me: Running, first: Cell<Option<T>>) -> T {
     match first.into_inner() {
         Some(value) => value,
-        None => panic!("a race without a winner: every task has cancelled itself"),
+        None => {
+            raise_for_want_of_a_value(me);
+            panic!("a race without a winner: every task has cancelled itself")
+        }
     }
 }

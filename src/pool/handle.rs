@@ -7,6 +7,7 @@ use super::record::Joined;
 use super::record::Outcome;
 use crate::hooks::WaitReason;
 use crate::park;
+use crate::park::Running;
 use crate::scope;
 use crate::task;
 use crate::task::Abort;
@@ -78,7 +79,7 @@ impl<'scope, T> Task<'scope, T> {
     ///
     /// # Panics
     ///
-    /// If a task joins itself. Inside of [`task::no_switch`](crate::task::no_switch), if it would have to
+    /// If a task joins itself. Inside of [`task::no_switch`], if it would have to
     /// wait. Outside of `run`.
     ///
     /// # Examples
@@ -98,6 +99,16 @@ impl<'scope, T> Task<'scope, T> {
         let core = self.core();
         assert!(!ptr::eq(me.core(), core), "task '{}' joins itself and would never end", core.name);
         me.checkpoint();
+        self.wait(me);
+        self.take()
+    }
+
+    /// Parks the running task until this one has ended. It comes from a checkpoint, behind which it has run
+    /// nobody else's code: a park is not told of a cancellation that came before it.
+    #[track_caller]
+    #[inline]
+    pub(super) fn wait(&self, me: Running) {
+        let core = self.core();
         if !core.finished.get() {
             wait_queue::wait(me, &core.joiners, None, WaitReason::Join(core.id), Abort::Now);
         }
@@ -106,6 +117,12 @@ impl<'scope, T> Task<'scope, T> {
             // what this raises drops the handle, and that logs a payload.
             me.checkpoint();
         }
+    }
+
+    /// The outcome of a task that has ended.
+    #[inline]
+    pub(super) fn take(self) -> Result<T, JoinError> {
+        let core = self.core();
         let cause = match self.joined().take_outcome() {
             Outcome::Returned(value) => return Ok(value),
             Outcome::Panicked(payload) => Cause::Panicked(payload.map(Payload)),

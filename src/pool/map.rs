@@ -30,7 +30,8 @@ impl<'scope, 'env> Pool<'scope, 'env> {
     ///
     /// # Cancellation
     ///
-    /// Each `next` is a checkpoint, if it gives a value.
+    /// Each `next` is a checkpoint, before it starts anything. A cancelled one has taken nothing: the value
+    /// keeps its place.
     ///
     /// # Panics
     ///
@@ -169,10 +170,15 @@ where
     type Item = Result<T, JoinError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let me = park::current_for("`next` on `map`");
+        me.checkpoint();
         while let Some(task) = self.source.start(self.tasks.len(), || Ending(None)) {
             self.tasks.push_back(task);
         }
-        self.tasks.pop_front().map(Task::join)
+        let first = self.tasks.front()?;
+        me.checkpoint(); // `items` may have waited. Cut here, the value keeps its place.
+        first.wait(me);
+        self.tasks.pop_front().map(Task::take)
     }
 }
 
@@ -225,6 +231,8 @@ where
     type Item = Result<T, JoinError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let me = park::current_for("`next` on `map_unordered`");
+        me.checkpoint();
         loop {
             let key = self.tasks.vacant_key();
             let ending = || Ending(Some((Rc::clone(&self.ended), key)));
@@ -234,14 +242,19 @@ where
         if self.tasks.is_empty() {
             return None;
         }
-        let me = park::current_for("`map_unordered`");
-        me.checkpoint();
+        me.checkpoint(); // `items` may have waited
         if self.ended.keys.borrow().is_empty() {
             wait_queue::wait(me, &self.ended.waiter, None, WaitReason::MapNext, Abort::Now);
         }
-        let key = self.ended.keys.borrow_mut().pop_front()?;
-        // All that is left of it are a few steps of ours.
-        Some(self.tasks.remove(key).join())
+        let key = *self.ended.keys.borrow().front()?;
+        let first = &self.tasks[key];
+        if !first.is_finished() {
+            // What `f` owns may still wait in its destructor. Cut here, the value keeps its place.
+            me.checkpoint();
+        }
+        first.wait(me);
+        self.ended.keys.borrow_mut().pop_front();
+        Some(self.tasks.remove(key).take())
     }
 }
 

@@ -5,8 +5,8 @@
 //! [`Core`] comes first, then the outcome, then the closure, so that the scheduler needs no types and
 //! a handle only the outcome's. The coroutine carries one pointer, so no closure is too big for it.
 //!
-//! Whose stack: the child drops its closure's remains, an unclaimed value and a payload that nobody
-//! asked for on its own stack, inside the root's catch, before it leaves its pool's count.
+//! Whose stack: the child drops its closure's remains, its task-locals, an unclaimed value and a payload
+//! that nobody asked for on its own stack, inside the root's catch, before it leaves its pool's count.
 
 use super::group::Group;
 pub(crate) use super::group::Role;
@@ -19,6 +19,7 @@ use crate::scope::Scope;
 use crate::task::Core;
 use crate::task::Name;
 use crate::task::Vtable;
+use crate::task::cancel::CancelId;
 use crate::task::cancel::CancelNode;
 use crate::task::cancel::Shield;
 use crate::task::local;
@@ -47,6 +48,27 @@ pub(crate) enum Outcome<T> {
     Cancelled(Why),
 }
 
+impl<T> Outcome<T> {
+    /// Of a piece of the task's code that has unwound, cut `by` a scope or else by a panic.
+    fn unwound(by: Option<CancelId>, payload: Box<dyn Any + Send>) -> Self {
+        match by {
+            Some(_) => Self::Cancelled(Why::default()),
+            None => Self::Panicked(Some(payload)),
+        }
+    }
+
+    /// A panic is worth more than an error, both are worth more than a cancellation, and each of them
+    /// more than a value.
+    fn worth(&self) -> u8 {
+        match self {
+            Self::Pending | Self::Returned(_) => 0,
+            Self::Cancelled(_) => 1,
+            Self::Failed => 2,
+            Self::Panicked(_) => 3,
+        }
+    }
+}
+
 /// Who hears of a task's panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PanicGoes {
@@ -69,6 +91,13 @@ impl<T> Joined<T> {
         // SAFETY: as in `replace`.
         let outcome = unsafe { &*self.outcome.get() };
         matches!(**outcome, Outcome::Returned(_))
+    }
+
+    /// See [`Outcome::worth`].
+    fn worth(&self) -> u8 {
+        // SAFETY: as in `replace`.
+        let outcome = unsafe { &*self.outcome.get() };
+        outcome.worth()
     }
 
     /// Takes the outcome away. Only the owner of the handle, once the task has ended.
@@ -153,6 +182,7 @@ where
     // SAFETY: the record is not freed, and the task detaches its node before it leaves the group.
     unsafe { core.base.attach(scope.map(Scope::node), core) };
     core.set_innermost(&core.base);
+    core.bindings.inherit();
     if let Some(group) = group {
         group.child_admitted(plan.role);
     }
@@ -192,26 +222,30 @@ where
     /// in our own code meets a root that aborts.
     fn live(&self) {
         let core = &self.joined.core;
+        let cut_by = Cell::new(None);
         if core.cancel_pending() {
-            self.settle(|| {
+            self.settle(&cut_by, || {
                 drop(self.body.take());
                 Outcome::Cancelled(Why::default())
             });
         } else {
-            self.settle(|| match __rust_begin_short_backtrace(|| self.run_body()) {
+            self.settle(&cut_by, || match __rust_begin_short_backtrace(|| self.run_body()) {
                 Some(value) => Outcome::Returned(value),
                 None => Outcome::Failed,
             });
         }
+        if !core.bindings.is_empty() {
+            self.drop_bindings(&cut_by);
+        }
         // Whatever becomes of a value that nobody asks for is part of the task.
         if core.detached.get() && self.joined.has_returned() {
-            self.settle(|| {
+            self.settle(&cut_by, || {
                 drop(self.joined.replace(Outcome::Pending));
                 Outcome::Pending
             });
         }
         let Some(me) = park::current() else { unreachable!("a task runs and is not current") };
-        self.report(me);
+        self.report(me, cut_by.get());
         self.end(me);
     }
 
@@ -222,29 +256,63 @@ where
         }
     }
 
-    /// Runs a piece of the task's code, which may unwind, and stores what became of it.
+    /// Runs a piece of the task's code, which may unwind, and stores what became of it, and which scope's
+    /// cancellation has cut it.
     ///
     /// In its place at once, and not by way of return values: a debug build would copy a large one from
     /// frame to frame until the stack is full.
-    fn settle(&self, piece: impl FnOnce() -> Outcome<T>) {
+    fn settle(&self, cut_by: &Cell<Option<CancelId>>, piece: impl FnOnce() -> Outcome<T>) {
         let caught = catch_unwind(AssertUnwindSafe(|| drop(self.joined.replace(piece()))));
         if let Err(payload) = caught {
-            // One that was kept and resumed where nothing is cancelled counts as a panic.
-            let pending = self.joined.core.cancel_pending();
-            let cancelled = pending && scope::cancelled_scope(&*payload).is_some();
-            let outcome = if cancelled {
-                Outcome::Cancelled(Why::default())
-            } else {
-                Outcome::Panicked(Some(payload))
-            };
+            let by = self.cutter(&*payload);
+            cut_by.set(by);
             // What was there before is `Pending`: the piece has not returned.
-            drop(self.joined.replace(outcome));
+            drop(self.joined.replace(Outcome::unwound(by, payload)));
         }
         self.joined.core.unwinding.set(false);
     }
 
+    /// The scope whose cancellation has unwound a piece of the task's code with `payload`.
+    fn cutter(&self, payload: &(dyn Any + Send)) -> Option<CancelId> {
+        // One that was kept and resumed where nothing is cancelled counts as a panic.
+        let pending = self.joined.core.cancel_pending();
+        scope::cancelled_scope(payload).filter(|_| pending)
+    }
+
+    /// Drops the task's share of the values that it has inherited: if it is the last to hold one, its
+    /// destructor is the task's own code.
+    #[cold]
+    fn drop_bindings(&self, cut_by: &Cell<Option<CancelId>>) {
+        let core = &self.joined.core;
+        while let Some(binding) = core.bindings.pop() {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(binding))) {
+                core.unwinding.set(false);
+                self.settle_further(cut_by, payload);
+            }
+            core.unwinding.set(false);
+        }
+    }
+
+    /// Stores what became of a further piece of the task's code, which has unwound, unless what is there
+    /// is worth more.
+    fn settle_further(&self, cut_by: &Cell<Option<CancelId>>, payload: Box<dyn Any + Send>) {
+        let by = self.cutter(&*payload);
+        let outcome = Outcome::unwound(by, payload);
+        if outcome.worth() > self.joined.worth() {
+            cut_by.set(by);
+            scope::drop_value(self.joined.replace(outcome));
+        } else if let Outcome::Panicked(Some(payload)) = outcome {
+            let (core, text) = (&self.joined.core, scope::said(&*payload));
+            local::log(
+                log::Level::Error,
+                format_args!("task '{}' ({}) panicked once more: {text}", core.name, core.id),
+            );
+            local::drop_caught(payload);
+        }
+    }
+
     /// Tells the pool, the debugger or the log of an end that was not a return.
-    fn report(&self, me: Running) {
+    fn report(&self, me: Running, cut_by: Option<CancelId>) {
         let core = &self.joined.core;
         if self.joined.has_returned() {
             return;
@@ -269,8 +337,13 @@ where
                 }
             }
             Outcome::Cancelled(why) => {
-                *why = Why::of(me);
-                if let (Some(group), Some(by)) = (group, core.innermost().outermost_cancelled()) {
+                // What was cancelled further out while the task cleaned up has cut nothing.
+                let by = core.innermost().cancelled_one(cut_by);
+                // Without a handle nobody would drop it.
+                if !core.detached.get() {
+                    *why = Why::by(me, by);
+                }
+                if let (Some(group), Some(by)) = (group, by) {
                     group.child_cut(by.id());
                 }
                 if me.worker().debugger().is_some() {
@@ -287,6 +360,7 @@ where
     /// The last that a task does: no user code runs after this.
     fn end(&self, me: Running) {
         let core = &self.joined.core;
+        debug_assert!(core.bindings.is_empty(), "a task ended within a `scope`");
         core.finished.set(true);
         me.worker().forget_reason(&core.base);
         core.base.detach();

@@ -5,9 +5,11 @@
 use super::Pool;
 use super::Task;
 use super::TaskBuilder;
+use super::combine::raise_for_want_of_a_value;
 use crate::clock::Nanos;
 use crate::hooks::WaitReason;
 use crate::park;
+use crate::park::Running;
 use crate::task::Abort;
 use crate::task::phase::Winner;
 use crate::task::waiters::Waiters;
@@ -91,7 +93,8 @@ impl<'scope> Pool<'scope, '_> {
     ///
     /// # Panics
     ///
-    /// If the task was cancelled before it had reported. If no stack is to be had.
+    /// If the task was cancelled before it had reported, or has failed where its failure does not cut the
+    /// caller: under a shield, or if others are to finish. If no stack is to be had.
     ///
     /// # Examples
     ///
@@ -150,16 +153,31 @@ impl TaskBuilder {
         if report.state.get() == State::Starting {
             wait_queue::wait(me, &report.starter, None, WaitReason::Start, Abort::Now);
         }
-        // Its failure has cancelled the pool, which counts for more than what follows.
-        if report.state.get() != State::Reported {
-            me.checkpoint();
+        let value = report.value.take();
+        if value.is_some() {
+            cut.0 = None;
         }
-        let Some(value) = report.value.take() else {
-            panic!("task '{}' was cancelled before it had reported", task.name())
-        };
-        cut.0 = None;
         drop(cut);
-        (value, task)
+        match value {
+            Some(value) => (value, task),
+            None => without_a_report(me, task),
+        }
+    }
+}
+
+/// Raises or panics in place of a report that will not come.
+#[track_caller]
+fn without_a_report<T>(me: Running, task: Task<'_, T>) -> ! {
+    // The task's failure may have cancelled the starter, which counts for more than what follows.
+    me.checkpoint();
+    raise_for_want_of_a_value(me);
+    task.wait(me); // all that is left of it are a few steps of ours
+    let name = task.name();
+    match task.take() {
+        Err(error) if error.is_cancelled() => {
+            panic!("task '{name}' was cancelled before it had reported")
+        }
+        _ => panic!("task '{name}' failed before it had reported"),
     }
 }
 

@@ -3,10 +3,10 @@
 //! Layer 4. Imports: task, clock, sys. Never: what a host does between its ticks.
 //!
 //! `run` turns the loop until every task has ended. A host turns it one round at a time, and between
-//! two rounds it sleeps in a call of its own choice. So a round that leaves nothing to run leaves the
-//! inbox asleep: other threads ring, and what the host itself wakes or cancels rings as well. If the
-//! host has asked for the descriptor, the next deadline is in it too, and a round that leaves something
-//! to run rings at once: the descriptor alone tells when the next round is due.
+//! two rounds it sleeps in a call of its own choice. If it has asked for the descriptor, that alone tells
+//! it when the next round is due: a round that leaves nothing to run leaves the inbox asleep, so that
+//! other threads ring, and the next deadline in the alarm; what the host itself wakes or cancels rings as
+//! well; and a round that leaves something to run rings at once. Without the descriptor nobody rings.
 
 use super::Next;
 use super::STEPS_PER_POLL;
@@ -67,6 +67,7 @@ impl Worker {
     }
 
     /// Takes this thread, until `end`. `main` was admitted before, and nothing else.
+    #[inline]
     pub(crate) fn begin(&self, main: &Core) -> Begun {
         let alarm = alarm();
         let signal_stack = sys::SignalStack::ensure();
@@ -78,6 +79,7 @@ impl Worker {
     }
 
     /// Leaves the thread. Every task has ended.
+    #[inline]
     pub(crate) fn end(&self, begun: Begun) {
         self.read_inbox();
         self.hook("on_exit", |debugger| debugger.on_exit());
@@ -149,11 +151,11 @@ impl Worker {
             || !self.queue.is_empty()
             || max_wait == Some(Duration::ZERO)
             || self.return_idle_memory();
-        if at_once {
+        if !at_once {
+            self.wait_for_the_host(until);
+        } else if self.reactor.has_sources() || self.host.polls.get() {
             // Without sources too: what has rung must be heard, or the descriptor stays readable.
             self.poll(Some(Duration::ZERO));
-        } else {
-            self.wait_for_the_host(until);
         }
         self.read_inbox();
         self.expire_timers();
@@ -191,7 +193,7 @@ impl Worker {
     fn conclude(&self, steps: usize) -> Tick {
         let is_done = self.is_done();
         let is_ready = !is_done && self.has_more();
-        let next = self.next_wake_up();
+        let next = if is_done { None } else { self.next_wake_up() };
         if self.host.polls.get() && !is_done {
             self.host.must_hear.set(!is_ready);
             if is_ready || !self.wakes_the_host(next) {
@@ -202,16 +204,21 @@ impl Worker {
         Tick { steps, is_done, is_ready, next_deadline }
     }
 
-    /// Whether there is something to do at once. If not, the inbox is asleep.
+    /// Whether there is something to do at once. If not, and the host polls, the inbox is asleep.
     fn has_more(&self) -> bool {
         if !self.queue.is_empty() {
             self.look_at_idle_stacks_sometimes();
             return true;
         }
-        !self.settlers.is_empty()
-            || self.return_idle_memory()
-            || self.reactor.may_know_more()
-            || !self.inbox.fall_asleep()
+        if !self.settlers.is_empty() || self.return_idle_memory() {
+            return true;
+        }
+        if self.host.polls.get() {
+            // A full answer may have been a part: the rest makes no new edge.
+            self.reactor.may_know_more() || !self.inbox.fall_asleep()
+        } else {
+            !self.inbox.is_empty()
+        }
     }
 
     /// Puts a deadline into the descriptor; false if it has passed or that failed: no time to sleep.

@@ -105,6 +105,8 @@ pub(crate) struct Worker {
     budget: Cell<u32>,
     /// Whoever watches for checkpoints, the latest first.
     watch: Cell<*const Watch>,
+    /// Who has met the last checkpoints while somebody watched, and how many of them.
+    streak: Cell<(*const Core, u32)>,
     steps_left: Cell<u32>,
     live: Cell<usize>,
     /// Some parked task is in mid-unwind, so std's panic count tells nothing of the others (I5).
@@ -162,6 +164,7 @@ impl Worker {
             dice: Dice::of(schedule),
             budget: Cell::new(BUDGET),
             watch: Cell::new(ptr::null()),
+            streak: Cell::new((ptr::null(), 0)),
             steps_left: Cell::new(STEPS_PER_POLL),
             live: Cell::new(0),
             window: Cell::new(false),

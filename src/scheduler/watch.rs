@@ -3,7 +3,8 @@
 //! Layer 4. Imports: task. Never: what is tested.
 //!
 //! For tests only. While somebody watches no task has a budget, so that every checkpoint takes the slow
-//! path and comes by here; without watchers that path costs nothing more.
+//! path and comes by here, where the budget is counted then; without watchers that path costs nothing
+//! more.
 
 use super::Worker;
 use crate::task::Core;
@@ -80,9 +81,15 @@ impl Worker {
         !self.watch.get().is_null()
     }
 
-    /// The running task has met a checkpoint at which nothing was pending yet.
+    /// Checkpoints that a task may pass before the next that takes the slow path.
+    pub(crate) fn budget(&self) -> u32 {
+        self.budget.get()
+    }
+
+    /// The running task has met a checkpoint at which nothing was pending yet. False if it has met so
+    /// many in a row that it has to yield, as it would have without anybody watching.
     #[cold]
-    pub(crate) fn note_checkpoint(&self, core: &Core) {
+    pub(crate) fn note_checkpoint(&self, core: &Core) -> bool {
         let mut next = self.watch.get();
         // SAFETY: what is linked is alive (`watch`).
         while let Some(watch) = unsafe { next.as_ref() } {
@@ -96,5 +103,10 @@ impl Worker {
             }
             next = watch.outer.get();
         }
+        let (last, met) = self.streak.get();
+        let met = if ptr::eq(last, core) { met + 1 } else { 1 };
+        let may_go_on = met <= BUDGET;
+        self.streak.set((core, if may_go_on { met } else { 0 }));
+        may_go_on
     }
 }

@@ -170,6 +170,12 @@ impl CancelNode {
         self.visible().filter(|node| node.is_cancelled()).last()
     }
 
+    /// The cancelled node of that id, if this one can see it, or else the outermost.
+    pub(crate) fn cancelled_one(&self, id: Option<CancelId>) -> Option<&Self> {
+        let named = self.visible().find(|node| Some(node.id) == id && node.is_cancelled());
+        named.or_else(|| self.outermost_cancelled())
+    }
+
     /// Cancels this node and tells `reached` every task whose innermost node has become cancelled
     /// by that. `reached` must not change the tree.
     pub(crate) fn cancel(&self, cause: Cause, mut reached: impl FnMut(&Core)) {

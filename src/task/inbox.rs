@@ -112,6 +112,11 @@ impl Inbox {
         self.head.load(Ordering::Relaxed).is_null()
     }
 
+    /// Wakes the worker without a letter, wherever it sleeps.
+    pub(crate) fn ring(&self) {
+        self.bell.ring();
+    }
+
     /// Announces that the worker is about to sleep. False if letters have arrived: read them first.
     pub(crate) fn fall_asleep(&self) -> bool {
         self.head

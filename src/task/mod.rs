@@ -6,11 +6,13 @@
 //! outcome, whose types only the spawner knows. All owners of the record live on one thread, so their
 //! count is a plain number. What may borrow (closure, outcome) never waits for the last owner.
 
+mod bindings;
 pub(crate) mod cancel;
 mod current;
 pub(crate) mod inbox;
 pub(crate) mod local;
 pub(crate) mod phase;
+mod task_local;
 pub(crate) mod waiters;
 
 use crate::coroutine::Coroutine;
@@ -22,6 +24,7 @@ use crate::stack::Line;
 use crate::stack::Tenant;
 use crate::stack::Tenants;
 use crate::sys;
+use bindings::Bindings;
 use cancel::CancelNode;
 pub use current::StackUsage;
 pub use current::current;
@@ -36,10 +39,15 @@ use phase::Phase;
 use std::cell::Cell;
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr;
 use std::ptr::NonNull;
 use std::sync::Arc;
+pub use task_local::AccessError;
+pub use task_local::TaskLocal;
+#[doc(no_inline)]
+pub use task_local::task_local;
 use waiters::Waiters;
 
 /// A task's number, unique in its process for ever.
@@ -164,6 +172,11 @@ pub(crate) struct Core {
     pub(crate) unwinding: Cell<bool>,
     /// Parked while it could not be told whether it was unwinding: it is not raised in.
     pub(crate) in_doubt: Cell<bool>,
+    pub(crate) finished: Cell<bool>,
+    /// The handle is gone: nobody will ask for the outcome.
+    pub(crate) detached: Cell<bool>,
+    /// Of the stack that it is on: its own, or that of a call of `on_big_stack`.
+    pub(crate) stack: Cell<Class>,
     /// `None` before the first step and after the last. Only the scheduler touches it.
     pub(crate) coroutine: UnsafeCell<Option<Coroutine>>,
 
@@ -177,13 +190,10 @@ pub(crate) struct Core {
     pub(crate) raises: Cell<u32>,
     /// One for the scheduler until the task has ended, one for its handle, one for each `TaskRef`.
     refs: Cell<u32>,
-    pub(crate) finished: Cell<bool>,
-    /// The handle is gone: nobody will ask for the outcome.
-    pub(crate) detached: Cell<bool>,
-    /// Of the stack that it is on: its own, or that of a call of `on_big_stack`.
-    pub(crate) stack: Cell<Class>,
     pub(crate) id: TaskId,
     pub(crate) name: Name,
+    /// Empty when the task has ended.
+    pub(crate) bindings: ManuallyDrop<Bindings>,
     /// The inbox of the task's worker, which outlives the task.
     pub(crate) home: Cell<*const Inbox>,
     /// What a wake-up from another thread is written on.
@@ -226,6 +236,7 @@ impl Core {
             stack: Cell::new(stack),
             id,
             name,
+            bindings: Bindings::new(),
         }
     }
 

@@ -14,8 +14,7 @@ use std::fmt;
 /// Runs `f`, and fails if no checkpoint was met in it.
 ///
 /// For libraries that promise that a call of theirs can be cancelled, also when it completes at once. It
-/// counts the checkpoints of the calling task in `f` and of the tasks that `f` starts. Inside no
-/// checkpoint yields merely to be fair.
+/// counts the checkpoints of the calling task in `f` and of the tasks that `f` starts in pools of its own.
 ///
 /// # Cancellation
 ///
@@ -74,7 +73,8 @@ pub fn assert_no_switch<T>(f: impl FnOnce() -> T) -> T {
 ///
 /// # Panics
 ///
-/// If `scenario` does; the log says at which checkpoint it was cut. If it does not call [`Cut::run`].
+/// If `scenario` does; the log says at which checkpoint it was cut. If it does not call [`Cut::run`], or
+/// twice.
 /// Outside of `run`.
 ///
 /// # Examples
@@ -106,9 +106,9 @@ pub fn cancelled_at_every_checkpoint(mut scenario: impl FnMut(&Cut)) -> u64 {
     let mut at = 1;
     loop {
         let cut = Cut { at, met: Cell::new(None) };
-        let named = NamedOnPanic(at);
+        let mut named = NamedOnPanic(Some(at));
         scenario(&cut);
-        drop(named);
+        named.0 = None;
         match cut.met.get() {
             None => panic!("the scenario did not call `Cut::run`"),
             Some(met) if met < at => return met,
@@ -117,14 +117,13 @@ pub fn cancelled_at_every_checkpoint(mut scenario: impl FnMut(&Cut)) -> u64 {
     }
 }
 
-/// Logs on a panic which cut has led to it.
-struct NamedOnPanic(u64);
+/// Logs on a panic which cut has led to it, unless that was taken away.
+struct NamedOnPanic(Option<u64>);
 
 impl Drop for NamedOnPanic {
     fn drop(&mut self) {
         let cancelled = park::running().is_some_and(|me| me.core().cancel_pending());
-        if std::thread::panicking() && !cancelled {
-            let at = self.0;
+        if let Some(at) = self.0.filter(|_| !cancelled) {
             local::log(
                 log::Level::Error,
                 format_args!("the scenario has failed that was cut at checkpoint {at}"),
@@ -136,7 +135,7 @@ impl Drop for NamedOnPanic {
 /// Where a scenario is cut this time: see [`cancelled_at_every_checkpoint`].
 pub struct Cut {
     at: u64,
-    /// Checkpoints of this run, once it is over.
+    /// Checkpoints of this run, if there was one.
     met: Cell<Option<u64>>,
 }
 
@@ -150,10 +149,11 @@ impl Cut {
     ///
     /// # Panics
     ///
-    /// Outside of `run`.
+    /// If it was called before in the same run of the scenario. Outside of `run`.
     #[track_caller]
     pub fn run<T>(&self, f: impl FnOnce() -> T) -> Option<T> {
         let me = park::current_for("`Cut::run`");
+        assert!(self.met.replace(Some(0)).is_none(), "the scenario called `Cut::run` twice");
         cancellable(|_| watched(me, Some(self.at), &self.met, f))
     }
 

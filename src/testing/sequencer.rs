@@ -52,7 +52,8 @@ type Verdict = Result<(), usize>;
 
 #[derive(Default)]
 struct State {
-    begun: HashSet<usize>,
+    /// Those that somebody has asked for.
+    taken: HashSet<usize>,
     /// By the number of the step that waits at each.
     gates: HashMap<usize, Arc<Event<Verdict>>>,
     /// The lowest step that will never end.
@@ -66,13 +67,13 @@ impl State {
 }
 
 impl Sequencer {
-    /// A sequence of which no step has begun.
+    /// A sequence of which no step was taken.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Begins a step, parking the calling task until all steps below have ended.
+    /// Takes a step, parking the calling task until all steps below have ended.
     ///
     /// The step ends when the guard is dropped, be it by a panic.
     ///
@@ -83,7 +84,7 @@ impl Sequencer {
     ///
     /// # Panics
     ///
-    /// If the step has begun before. If a step below was cut before it began, now or while this waits.
+    /// If the step was taken before, be it in vain. If a step below was cut before it began, now or while this waits.
     /// If it would have to wait inside of [`task::no_switch`](crate::task::no_switch); then the step
     /// counts as cut.
     ///
@@ -107,11 +108,11 @@ impl Sequencer {
     #[track_caller]
     pub fn step(&self, number: usize) -> Step<'_> {
         let mut state = self.lock();
-        let is_new = state.begun.insert(number);
+        let is_new = state.taken.insert(number);
         let broken_at = state.broken_at.filter(|&broken_at| broken_at < number);
         let gate = state.gate(number);
         drop(state);
-        assert!(is_new, "step {number} of a sequence was begun twice");
+        assert!(is_new, "step {number} of a sequence was taken twice");
         if number == 0 {
             open(&gate, Ok(()));
         }
@@ -121,9 +122,9 @@ impl Sequencer {
         let mut step = Step { sequence: self, number, has_begun: false };
         match gate.wait() {
             Ok(()) => step.has_begun = true,
-            Err(broken_at) => panic!(
-                "step {number} waits for step {broken_at} of its sequence, which was cut before it began"
-            ),
+            Err(broken_at) => {
+                panic!("step {number} waits for step {broken_at}, which was cut before it began")
+            }
         }
         step
     }

@@ -2,15 +2,24 @@
 //!
 //! Layer 6. Imports: pool, park, clock, hooks. Never: what the main closure does.
 
+mod drive;
+
+pub use drive::Driver;
+pub use drive::Tick;
+pub(crate) use drive::tick_here;
+
 use crate::clock::Clock;
 use crate::hooks::Debugger;
 use crate::park;
 use crate::park::Class;
+use crate::park::Schedule;
 use crate::park::Worker;
 use crate::pool::record;
+use crate::pool::record::Joined;
 use crate::pool::record::Outcome;
 use crate::pool::record::PanicGoes;
 use crate::pool::record::Plan;
+use crate::pool::record::Role;
 use crate::sys;
 use crate::task::Core;
 use crate::task::Name;
@@ -19,6 +28,7 @@ use std::io;
 use std::panic::Location;
 use std::panic::resume_unwind;
 use std::ptr;
+use std::ptr::NonNull;
 
 /// Usable bytes of a task's stack unless something else is asked for.
 ///
@@ -63,7 +73,7 @@ const MAIN_STACK_BYTES: usize = 8 << 20;
 /// ```
 #[track_caller]
 pub fn run<T>(main: impl FnOnce() -> T) -> T {
-    refuse_nesting();
+    refuse_nesting("giambio::run");
     match Builder::new().build() {
         Ok(mut runtime) => runtime.run(main),
         Err(error) => panic!("giambio cannot start: {error}"),
@@ -84,12 +94,18 @@ pub struct Builder {
     stack_size: usize,
     debugger: Option<Box<dyn Debugger>>,
     clock: Clock,
+    schedule: Schedule,
 }
 
 impl Builder {
     /// The options of [`run`].
     pub fn new() -> Self {
-        Self { stack_size: DEFAULT_STACK_BYTES, debugger: None, clock: Clock::system() }
+        Self {
+            stack_size: DEFAULT_STACK_BYTES,
+            debugger: None,
+            clock: Clock::system(),
+            schedule: Schedule::Fifo,
+        }
     }
 
     /// Sets the size of a task's stack: usable bytes, from 1 to 1 GiB, 256 KiB unless set (1 MiB if
@@ -110,6 +126,31 @@ impl Builder {
         self
     }
 
+    /// Sets the order in which tasks run that can: first in, first out, unless a test wants another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use giambio::testing::{Schedule, builder};
+    ///
+    /// let order = |seed| {
+    ///     let mut order = Vec::new();
+    ///     let mut runtime = builder().schedule(Schedule::Seed(seed)).build().unwrap();
+    ///     runtime.run(|| {
+    ///         giambio::pool(|pool| {
+    ///             let tasks = [1, 2, 3, 4].map(|n| pool.spawn(move || (giambio::clock(), n)));
+    ///             order.extend(tasks.map(|task| task.join().unwrap().1));
+    ///         });
+    ///     });
+    ///     order
+    /// };
+    /// assert_eq!(order(7), order(7)); // a seed replays
+    /// ```
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
     pub(crate) fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -124,7 +165,8 @@ impl Builder {
     /// than 10 ms.
     pub fn build(self) -> io::Result<Runtime> {
         let stack = Class::for_usable(self.stack_size)?;
-        let worker = Worker::new(self.clock, stack, self.debugger).map_err(sys::name_limit)?;
+        let worker = Worker::new(self.clock, stack, self.debugger, self.schedule)
+            .map_err(sys::name_limit)?;
         Ok(Runtime { worker: Box::new(worker) })
     }
 }
@@ -162,23 +204,10 @@ impl Runtime {
     /// As for [`run`]. In the child of a fork, if the runtime was built before it.
     #[track_caller]
     pub fn run<T>(&mut self, main: impl FnOnce() -> T) -> T {
-        refuse_nesting();
-        let inherited = self.worker.reactor.remote().is_inherited();
-        assert!(!inherited, "a Runtime in the child of a fork: it is the parent's, build another");
-        let stack = match Class::for_usable(MAIN_STACK_BYTES) {
-            Ok(class) => class,
-            Err(error) => unreachable!("the main stack's size: {error}"),
-        };
-        let name = Name::chosen("main".into(), Location::caller());
-        let plan = Plan { name, stack, panic_goes: PanicGoes::ToTheHandle };
-        let body = || Some(main());
-        // SAFETY: `main` has no group; it and its value live in this frame, which does not end
-        // before the task has (I2: the worker aborts rather than unwind).
-        let admitted = unsafe { record::admit(&self.worker, ptr::null(), plan, body) };
-        let joined = match admitted {
-            Ok(joined) => joined,
-            Err(error) => panic!("giambio cannot start: {error}"),
-        };
+        refuse_nesting("giambio::run");
+        // SAFETY: `main` and its value live in this frame, which does not end before the task has
+        // (I2: the worker aborts rather than unwind).
+        let joined = unsafe { self.admit(|| Some(main())) };
         // SAFETY: the handle's share of the record is ours until the release below.
         let record = unsafe { joined.as_ref() };
         self.worker.run(&record.core);
@@ -198,13 +227,40 @@ impl Runtime {
             _ => unreachable!("nobody but a report cancels the main task"),
         }
     }
+
+    /// Makes the main task.
+    ///
+    /// # Safety
+    ///
+    /// What `F` and `T` borrow outlives the task; its outcome is taken or forgotten while `T` is alive.
+    #[track_caller]
+    unsafe fn admit<F, T>(&self, body: F) -> NonNull<Joined<T>>
+    where
+        F: FnOnce() -> Option<T>,
+    {
+        let inherited = self.worker.reactor.remote().is_inherited();
+        assert!(!inherited, "a Runtime in the child of a fork: it is the parent's, build another");
+        let stack = match Class::for_usable(MAIN_STACK_BYTES) {
+            Ok(class) => class,
+            Err(error) => unreachable!("the main stack's size: {error}"),
+        };
+        let name = Name::chosen("main".into(), Location::caller());
+        let plan = Plan { name, stack, panic_goes: PanicGoes::ToTheHandle, role: Role::Ordinary };
+        // SAFETY: there is no group; the rest is passed on to the caller.
+        match unsafe { record::admit(&self.worker, ptr::null(), plan, body) } {
+            Ok(joined) => joined,
+            Err(error) => panic!("giambio cannot start: {error}"),
+        }
+    }
 }
 
 #[track_caller]
-fn refuse_nesting() {
+fn refuse_nesting(call: &str) {
     // In a hook, or in the child of a fork, this says so by itself.
-    let nested = park::current().is_some() || park::worker_here(|_| ()).is_some();
-    assert!(!nested, "giambio::run inside of giambio::run: start a pool instead");
+    let in_a_task = park::current().is_some();
+    assert!(!in_a_task, "{call} inside of giambio::run: start a pool instead");
+    let driven = park::worker_here(|_| ()).is_some();
+    assert!(!driven, "{call} in the closure of `drive`, whose runtime has this thread");
     // I5 could not tell the tasks' unwinds from the thread's.
-    assert!(!std::thread::panicking(), "giambio::run in a destructor while the thread unwinds");
+    assert!(!std::thread::panicking(), "{call} in a destructor while the thread unwinds");
 }
