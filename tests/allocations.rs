@@ -135,3 +135,26 @@ fn a_call_on_a_big_stack_allocates_nothing_once_one_is_warm() {
         assert_eq!(allocations(|| assert!(call().is_some())), 0);
     });
 }
+
+#[test]
+fn to_inherit_a_task_local_and_to_look_at_it_allocates_nothing() {
+    giambio::task_local! {
+        #[inherited]
+        static USER: u32;
+        #[inherited]
+        static TRACE: u32;
+        static OWN: u32;
+    }
+    giambio::run(|| {
+        giambio::pool(|pool| {
+            let spawn_and_join = || pool.spawn(|| USER.get() + TRACE.get()).join().unwrap();
+            USER.scope(1, || {
+                TRACE.scope(2, || {
+                    assert_eq!(spawn_and_join(), 3); // the first stack of its class
+                    assert_eq!(allocations(|| assert_eq!(spawn_and_join(), 3)), 0);
+                    OWN.scope(4, || assert_eq!(allocations(|| assert_eq!(spawn_and_join(), 3)), 0));
+                });
+            });
+        });
+    });
+}

@@ -192,6 +192,11 @@ fn hello_says_hello() {
 }
 
 #[test]
+fn the_host_loop_ends_with_its_input_and_the_task_is_cut() {
+    assert_eq!(stdout_of("host_loop"), "[task] stopped\n");
+}
+
+#[test]
 fn the_sleepers_sleep_at_the_same_time() {
     let printed = stdout_of("sleepers");
     let lines: Vec<_> = printed.lines().collect();

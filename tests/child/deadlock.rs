@@ -6,6 +6,8 @@ use crate::well;
 use giambio::TaskBuilder;
 use giambio::lowlevel::Parker;
 use giambio::lowlevel::wait_readable;
+use giambio::sync::Event;
+use giambio::sync::Semaphore;
 use giambio::testing::settle;
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
@@ -21,6 +23,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     well("a_deadlock_cancels_every_task_before_run_panics", everything_is_cancelled_first),
     well("a_thread_can_run_again_after_a_deadlock", run_again),
     well("the_report_says_where_a_named_task_was_spawned", report_names_the_place),
+    well("a_wait_for_an_event_or_a_permit_is_a_deadlock_that_is_named", event_and_permit),
     Scenario {
         name: "a_deadlock_of_a_shielded_task_aborts_with_the_report",
         run: shielded,
@@ -129,6 +132,25 @@ fn report_names_the_place() {
         });
     });
     assert!(line_of(&report, "named").contains("tests/child/deadlock.rs"), "{report}");
+}
+
+fn event_and_permit() {
+    let (event, semaphore) = (Event::new(), Semaphore::new(1));
+    let report = report_of(|| {
+        giambio::pool(|pool| {
+            let _held = semaphore.acquire();
+            let waiter = TaskBuilder::new().name("waiter".into());
+            waiter.spawn(pool, || event.wait());
+            let asker = TaskBuilder::new().name("asker".into());
+            asker.spawn(pool, || drop(semaphore.acquire()));
+            giambio::sleep_forever()
+        })
+    });
+    assert!(line_of(&report, "waiter").contains("waits for an event to be triggered"), "{report}");
+    assert!(line_of(&report, "asker").contains("waits for a permit of a semaphore"), "{report}");
+    // All were cut, and have given back what they held.
+    assert_eq!(semaphore.available(), 1);
+    event.trigger(()).unwrap();
 }
 
 fn shielded() {

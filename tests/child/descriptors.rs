@@ -40,7 +40,7 @@ fn open() -> usize {
 }
 
 /// Takes every descriptor that this process may have, 64 at the most.
-fn take_all() -> Vec<File> {
+pub(crate) fn take_all() -> Vec<File> {
     let limit = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
     // SAFETY: `limit` is borrowed for the call.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);

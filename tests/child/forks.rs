@@ -23,7 +23,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 /// What a process says before it aborts for a call that it must not make.
-const REFUSED: End = End::WellSaying(&["a blocking call in the child of a fork"]);
+pub(crate) const REFUSED: End = End::WellSaying(&["a blocking call in the child of a fork"]);
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     well("the_child_of_a_fork_may_exit", may_exit),
@@ -77,7 +77,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Runs `child` in the child of a fork, which ends with its value; returns how it did end.
-fn forked(child: impl FnOnce() -> libc::c_int) -> ExitStatus {
+pub(crate) fn forked(child: impl FnOnce() -> libc::c_int) -> ExitStatus {
     // SAFETY: the child runs on the same stack, copied, and leaves by `_exit`.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", io::Error::last_os_error()),
@@ -108,7 +108,7 @@ fn child_aborts(call: impl FnOnce()) {
 }
 
 /// Both ends of a connection; a task is parked on the first afterwards, so both processes know it.
-fn pair() -> (TcpStream, TcpStream) {
+pub(crate) fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (ours, listener.accept().unwrap().0)

@@ -6,6 +6,7 @@
 
 mod deadlock;
 mod descriptors;
+mod drives;
 mod exhaustion;
 mod fallback;
 mod faults;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
     let scenarios: Vec<_> = [
         deadlock::SCENARIOS,
         descriptors::SCENARIOS,
+        drives::SCENARIOS,
         exhaustion::SCENARIOS,
         fallback::SCENARIOS,
         faults::SCENARIOS,

@@ -44,7 +44,7 @@ extern "C" fn tick(_: libc::c_int) {
 }
 
 /// Has a signal delivered every half a millisecond, without `SA_RESTART`.
-fn start_ticking() {
+pub(crate) fn start_ticking() {
     let handler: extern "C" fn(libc::c_int) = tick;
     // SAFETY: an all-zero `sigaction` is a valid one: no flags, an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

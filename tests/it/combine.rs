@@ -268,7 +268,7 @@ fn tasks_are_named_after_the_place_of_the_call() {
         for name in join_all([|| task::current().name()]) {
             assert!(name.contains("combine.rs"), "{name}");
         }
-        let name = race(|| task::current().name(), || String::new());
+        let name = race(|| task::current().name(), String::new);
         assert!(name.contains("combine.rs"), "{name}");
         pool(|pool| {
             let names = pool.map([()], 1, |()| task::current().name());

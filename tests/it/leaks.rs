@@ -27,7 +27,7 @@ use std::sync::Mutex;
 static FORGOTTEN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 /// `std::mem::forget`, except that a leak checker does not complain.
-fn forget<T>(value: T) {
+pub(crate) fn forget<T>(value: T) {
     let place = Box::into_raw(Box::new(value));
     FORGOTTEN.lock().unwrap().push(place.expose_provenance());
 }

@@ -122,7 +122,7 @@ fn a_siblings_failure_is_a_reason() {
     run_virtual(|| {
         let told = RefCell::new(None);
         let failed = try_pool(|pool| {
-            let task = pool.spawn(|| sleep_forever::<Result<(), _>>());
+            let task = pool.spawn(sleep_forever::<Result<(), _>>);
             pool.spawn(|| Err::<(), _>("failed"));
             *told.borrow_mut() = reason_of(task);
             Ok(())

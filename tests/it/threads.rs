@@ -42,7 +42,10 @@ pub(crate) fn until_asleep(thread: libc::pid_t) {
 
 /// Runs `call` on a plain thread, checks that it blocks there, and that it ends after `unblock`.
 #[track_caller]
-fn blocks_its_thread<T: Send>(call: impl FnOnce() -> T + Send, unblock: impl FnOnce()) -> T {
+pub(crate) fn blocks_its_thread<T: Send>(
+    call: impl FnOnce() -> T + Send,
+    unblock: impl FnOnce(),
+) -> T {
     let (tell, told) = mpsc::channel();
     thread::scope(|threads| {
         let caller = threads.spawn(move || {
