@@ -193,9 +193,9 @@ fn cuts_nest() {
                 });
             });
         });
-        // Uncut there are two inner runs, with one checkpoint in each and one at the end of each; of the
-        // first run the one in it is met when it is cut by itself as well.
+        // The nap and the end of its scope, in the inner run that is cut and in the one that is not.
         assert_eq!(count, 4);
+        // Cut at each of these four, and then at none.
         assert_eq!(inner_runs.get(), 1 + 1 + 2 + 2 + 2);
     });
 }

@@ -7,7 +7,6 @@ use giambio::lowlevel;
 use giambio::net::Shutdown;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
-use giambio::testing::settle;
 use socket2::SockRef;
 use std::cell::Cell;
 use std::cell::RefCell;
@@ -18,6 +17,8 @@ use std::io::IoSliceMut;
 use std::io::Read;
 use std::io::Write;
 use std::net;
+use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ matrix!(Real: accept, incoming_next, connect, wait_readable, wait_writable);
 
 /// Those that several tasks may make at once.
 mod by_two {
-    matrix!(Real, of several tasks at once: read, peek, write, write_vectored, accept, incoming_next, wait_readable, wait_writable);
+    matrix!(Real, of several tasks at once: read, peek, write, write_vectored);
+    matrix!(Real, of several tasks at once: accept, incoming_next, wait_readable, wait_writable);
 }
 
 fn read(test: Test<'_>) {
@@ -53,20 +55,26 @@ fn reading(read: Reads<'_>, test: impl FnOnce(Case<'_>)) {
     let (ours, theirs) = pair();
     let sent = Cell::new(0);
     let call = || read(&ours).map(|count| assert_eq!(count, 1));
-    let complete = || sent.set(sent.get() + (&theirs).write(b"x").unwrap());
+    let complete = || {
+        sent.set(sent.get() + (&theirs).write(b"x").unwrap());
+        await_kernel(&ours, libc::POLLIN);
+    };
     let effects = || {
         theirs.shutdown(Shutdown::Write).unwrap();
         sent.get() - (&ours).read_to_end(&mut Vec::new()).unwrap()
     };
-    test(Case::new(&call).ends_when(&complete).reports().has(&effects));
+    test(Case::reporting(&call).ends_when(&complete).has(&effects));
 }
 
 fn peek(test: Test<'_>) {
     let (ours, theirs) = pair();
     let sent = Cell::new(0);
     let call = || ours.peek(&mut [0]).map(|count| assert_eq!(count, 1));
-    let complete = || sent.set(sent.get() + (&theirs).write(b"x").unwrap());
-    test(&Case::new(&call).ends_when(&complete).reports());
+    let complete = || {
+        sent.set(sent.get() + (&theirs).write(b"x").unwrap());
+        await_kernel(&ours, libc::POLLIN);
+    };
+    test(&Case::reporting(&call).ends_when(&complete));
     theirs.shutdown(Shutdown::Write).unwrap();
     assert_eq!((&ours).read_to_end(&mut Vec::new()).unwrap(), sent.get());
 }
@@ -91,29 +99,39 @@ fn writing(write: Reads<'_>, test: Test<'_>) {
         while read.get() < filled {
             read.set(read.get() + (&theirs).read(&mut buf).unwrap());
         }
+        await_kernel(&ours, libc::POLLOUT);
     };
     let effects = || {
         ours.shutdown(Shutdown::Write).unwrap();
         read.get() + (&theirs).read_to_end(&mut Vec::new()).unwrap() - filled
     };
-    test(&Case::new(&call).ends_when(&complete).reports().has(&effects));
+    test(&Case::reporting(&call).ends_when(&complete).has(&effects));
 }
 
 /// Writes until there is no room any more, not even when the kernel has passed on what it can.
-fn fill(mut stream: &TcpStream) -> usize {
-    let written = Cell::new(0);
+fn fill(stream: &TcpStream) -> usize {
     let block = vec![0; 1 << 16];
-    let cut = giambio::cancellable(|pool| -> () {
-        pool.spawn(|| {
-            settle();
-            pool.cancel();
-        });
-        loop {
-            written.set(written.get() + stream.write(&block).unwrap());
+    let mut written = 0;
+    while is_ready(stream, libc::POLLOUT, 1) {
+        while let Ok(count) = SockRef::from(stream).send(&block) {
+            written += count;
         }
-    });
-    assert!(cut.is_none());
-    written.get()
+    }
+    written
+}
+
+/// Blocks the thread until a descriptor is ready: what the kernel has been given may be on its way.
+fn await_kernel(fd: impl AsFd, events: libc::c_short) {
+    assert!(is_ready(fd, events, 60_000), "the kernel keeps it to itself");
+}
+
+/// Whether a descriptor is ready, or becomes so in time.
+fn is_ready(fd: impl AsFd, events: libc::c_short, millis: libc::c_int) -> bool {
+    let mut entry = libc::pollfd { fd: fd.as_fd().as_raw_fd(), events, revents: 0 };
+    // SAFETY: the entry is valid, and borrowed for the call.
+    let ready = unsafe { libc::poll(&raw mut entry, 1, millis) };
+    assert!(ready >= 0, "{}", io::Error::last_os_error());
+    ready > 0
 }
 
 fn accept(test: Test<'_>) {
@@ -130,12 +148,15 @@ fn accepting(accept: &dyn Fn(&TcpListener) -> io::Result<TcpStream>, test: Test<
     let addr = listener.local_addr().unwrap();
     let clients = RefCell::new(Vec::new());
     let call = || accept(&listener).map(drop);
-    let complete = || clients.borrow_mut().push(net::TcpStream::connect(addr).unwrap());
+    let complete = || {
+        clients.borrow_mut().push(net::TcpStream::connect(addr).unwrap());
+        await_kernel(&listener, libc::POLLIN);
+    };
     let effects = || {
         let left = std::iter::from_fn(|| SockRef::from(&listener).accept().ok());
         clients.borrow().len() - left.count()
     };
-    test(&Case::new(&call).ends_when(&complete).reports().has(&effects));
+    test(&Case::reporting(&call).ends_when(&complete).has(&effects));
 }
 
 /// A connection over the loopback interface stands when the kernel is asked next, and not at once.
@@ -148,7 +169,7 @@ fn connect(test: Test<'_>) {
         let mut missing: Vec<_> =
             connected.borrow().iter().map(|stream| stream.local_addr().unwrap()).collect();
         let standing = missing.len();
-        while let Some((stream, from)) = accept_if_any(&listener, !missing.is_empty()) {
+        while let Some((stream, from)) = accept_next(&listener, &missing) {
             match missing.iter().position(|&expected| expected == from) {
                 Some(place) => drop(missing.swap_remove(place)),
                 None => assert_closed(stream),
@@ -156,16 +177,15 @@ fn connect(test: Test<'_>) {
         }
         standing
     };
-    test(&Case::new(&call).reports().has(&effects));
+    test(&Case::reporting(&call).has(&effects));
 }
 
-/// The next connection; if `one_is_due` it is waited for.
-#[expect(clippy::fn_params_excessive_bools, reason = "it is what a comparison has given")]
-fn accept_if_any(
+/// The next connection: waited for if any is missing that stands.
+fn accept_next(
     listener: &net::TcpListener,
-    one_is_due: bool,
+    missing: &[net::SocketAddr],
 ) -> Option<(net::TcpStream, net::SocketAddr)> {
-    listener.set_nonblocking(!one_is_due).unwrap();
+    listener.set_nonblocking(missing.is_empty()).unwrap();
     match listener.accept() {
         Err(error) if error.kind() == ErrorKind::WouldBlock => None,
         accepted => Some(accepted.unwrap()),
@@ -186,7 +206,7 @@ fn wait_readable(test: Test<'_>) {
     let theirs = RefCell::new(&mut theirs);
     let call = || lowlevel::wait_readable(&ours);
     let complete = || theirs.borrow_mut().write_all(b"x").unwrap();
-    test(&Case::new(&call).ends_when(&complete).reports());
+    test(&Case::reporting(&call).ends_when(&complete));
 }
 
 fn wait_writable(test: Test<'_>) {
@@ -196,5 +216,5 @@ fn wait_writable(test: Test<'_>) {
     while (&ours).write(&[0; 1 << 12]).is_ok() {}
     let call = || lowlevel::wait_writable(&ours);
     let complete = || while (&theirs).read(&mut [0; 1 << 16]).is_ok() {};
-    test(&Case::new(&call).ends_when(&complete).reports());
+    test(&Case::reporting(&call).ends_when(&complete));
 }

@@ -25,13 +25,13 @@ pub(super) fn trigger(event: &Event) {
 
 fn event_wait(test: Test<'_>) {
     let event = Event::new();
-    let call = || Ok(event.wait());
+    let call = || event.wait();
     test(&Case::new(&call).ends_when(&|| trigger(&event)));
 }
 
 fn semaphore_acquire(test: Test<'_>) {
     let (semaphore, added) = (Semaphore::new(0), Cell::new(0));
-    let call = || Ok(semaphore.acquire().forget());
+    let call = || semaphore.acquire().forget();
     let complete = || {
         semaphore.add_permits(1);
         added.set(added.get() + 1);
@@ -51,7 +51,7 @@ fn parker_park_timeout(test: Test<'_>) {
 fn parking(test: Test<'_>, park: fn(&Parker)) {
     let (parker, tokens) = (Parker::new(), Cell::new(0));
     let unparker = parker.unparker();
-    let call = || Ok(park(&parker));
+    let call = || park(&parker);
     let complete = || {
         unparker.unpark();
         tokens.set(tokens.get() + 1);
@@ -68,7 +68,6 @@ fn sequencer_step(test: Test<'_>) {
     let call = || {
         let number = calls.replace(calls.get() + 1);
         drop(sequences[number].step(1));
-        Ok(())
     };
     test(&Case::new(&call).ends_when(&|| drop(first_steps.take())));
 }

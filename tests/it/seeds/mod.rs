@@ -1,9 +1,9 @@
-//! Ten thousand programs of pools, timeouts, panics and cancellations, in random orders: each keeps what is
-//! promised.
+//! Ten thousand programs of pools, timeouts, panics and cancellations, in random orders: each keeps what
+//! is promised.
 //!
-//! A program is grown while it runs, by dice that its seed has thrown before; so is the order of its tasks.
-//! What is broken is written down, and told at the end: a panic would be one of the program's own. Every
-//! wait in it ends some time, so that none may report a deadlock.
+//! A program grows while it runs: its seed has thrown the dice, also for the order of its tasks. What is
+//! broken is written down, and told at the end: a panic would be one of the program's own. Every wait in
+//! it ends some time, so that none may report a deadlock.
 
 mod program;
 
@@ -44,31 +44,37 @@ struct Following {
 }
 
 impl Steps {
-    #[expect(clippy::fn_params_excessive_bools, reason = "a condition, as in `assert!`")]
-    fn expect(&self, holds: bool, what: &str, task: &TaskRef) {
-        if !holds {
-            self.0.broken.borrow_mut().push(format!("{task:?} {what}"));
-        }
+    fn report(&self, what: &str, task: &TaskRef) {
+        self.0.broken.borrow_mut().push(format!("{task:?} {what}"));
     }
 }
 
 impl Debugger for Steps {
     fn on_task_spawn(&self, task: &TaskRef) {
-        self.expect(self.0.live.borrow_mut().insert(task.id()), "was spawned twice", task);
+        if !self.0.live.borrow_mut().insert(task.id()) {
+            self.report("was spawned twice", task);
+        }
     }
 
     fn on_task_exit(&self, task: &TaskRef) {
-        self.expect(self.0.live.borrow_mut().remove(&task.id()), "ended twice", task);
+        if !self.0.live.borrow_mut().remove(&task.id()) {
+            self.report("ended twice", task);
+        }
     }
 
     fn before_task_step(&self, task: &TaskRef) {
-        self.expect(self.0.live.borrow().contains(&task.id()), "ran after its end", task);
-        let running = self.0.running.replace(Some(task.id()));
-        self.expect(running.is_none(), "ran inside of another's step", task);
+        if !self.0.live.borrow().contains(&task.id()) {
+            self.report("ran after its end", task);
+        }
+        if self.0.running.replace(Some(task.id())).is_some() {
+            self.report("ran inside of another's step", task);
+        }
     }
 
     fn after_task_step(&self, task: &TaskRef) {
-        self.expect(self.0.running.take() == Some(task.id()), "left a step of another's", task);
+        if self.0.running.take() != Some(task.id()) {
+            self.report("left a step of another's", task);
+        }
     }
 }
 
@@ -94,9 +100,12 @@ fn run_program(seed: u64) -> u64 {
             while world.burn() {
                 ended = catch_unwind(AssertUnwindSafe(|| open(&world, DEPTH, Quit::Yes)));
             }
-            let live = giambio::debug::stacks().unwrap().live;
-            world.expect(live == 1, "stacks are in use that nobody lives on");
-            world.expect(giambio::current_deadline().is_none(), "a scope was not left");
+            if giambio::debug::stacks().unwrap().live != 1 {
+                world.report("stacks are in use that nobody lives on");
+            }
+            if giambio::current_deadline().is_some() {
+                world.report("a scope was not left");
+            }
             ended.unwrap_or_else(|payload| resume_unwind(payload));
         });
     }));

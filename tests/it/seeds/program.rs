@@ -124,13 +124,10 @@ impl World {
         self.trace.set((self.trace.get() ^ what).wrapping_mul(0x0000_0100_0000_01b3));
     }
 
-    #[track_caller]
-    #[expect(clippy::fn_params_excessive_bools, reason = "a condition, as in `assert!`")]
-    pub(super) fn expect(&self, holds: bool, what: &str) {
-        if !holds {
-            let task = task::current().name();
-            self.broken.borrow_mut().push(format!("in task {task}: {what}"));
-        }
+    /// Notes what is broken.
+    pub(super) fn report(&self, what: &str) {
+        let task = task::current().name();
+        self.broken.borrow_mut().push(format!("in task {task}: {what}"));
     }
 
     fn counted(&self) -> CountedDrop {
@@ -146,14 +143,17 @@ impl World {
     fn sleep(&self) {
         let (start, length) = (clock(), self.moment());
         sleep(length);
-        self.expect(clock() >= start + length, "a sleep ended too early");
+        if clock() < start + length {
+            self.report("a sleep ended too early");
+        }
     }
 
     /// Waits for an event that may never happen.
     fn wait(&self) {
         let event = &self.events[self.roll(3) as usize];
-        if with_timeout(self.moment(), |_| event.wait()).is_ok() {
-            self.expect(event.is_set(), "a wait ended before its event");
+        let waited = with_timeout(self.moment(), |_| event.wait());
+        if waited.is_ok() && !event.is_set() {
+            self.report("a wait ended before its event");
         }
     }
 
@@ -163,7 +163,9 @@ impl World {
             let _permit = self.permits.acquire();
             self.held.set(self.held.get() + 1);
             let _holding = OnDrop::new(|| self.held.set(self.held.get() - 1));
-            self.expect(self.held.get() <= PERMITS, "more permits than there are");
+            if self.held.get() > PERMITS {
+                self.report("more permits than there are");
+            }
             self.sleep();
             yield_now();
         });
@@ -177,7 +179,9 @@ fn work(world: &World, home: &Home, depth: u32, quit: Quit) {
             return world.sleep();
         }
         act(world, home, depth, quit);
-        world.expect(!home.has_ended.get(), "a task outlived its pool");
+        if home.has_ended.get() {
+            world.report("a task outlived its pool");
+        }
     }
 }
 
@@ -210,7 +214,11 @@ fn act(world: &World, home: &Home, depth: u32, quit: Quit) {
 
 fn clean_up(world: &World, body: impl FnOnce()) {
     let cleaned_up = Cell::new(false);
-    let left = OnDrop::new(|| world.expect(cleaned_up.get(), "a cleanup was left out"));
+    let left = OnDrop::new(|| {
+        if !cleaned_up.get() {
+            world.report("a cleanup was left out");
+        }
+    });
     finally(body, || {
         world.sleep();
         cleaned_up.set(true);
@@ -232,7 +240,9 @@ fn combine(world: &World, home: &Home, depth: u32, quit: Quit) {
         let (member, ended) = (world.member(&ended), &ended);
         move || {
             let _member = member;
-            world.expect(!ended.has_ended.get(), "a task outlived its call");
+            if ended.has_ended.get() {
+                world.report("a task outlived its call");
+            }
             work(world, home, depth, quit);
         }
     };
@@ -247,7 +257,9 @@ fn combine(world: &World, home: &Home, depth: u32, quit: Quit) {
 /// A pool has ended, by whatever way.
 fn close(world: &World, home: &Home) {
     home.has_ended.set(true);
-    world.expect(home.live.get() == 0, "a pool ended before its last task");
+    if home.live.get() > 0 {
+        world.report("a pool ended before its last task");
+    }
 }
 
 /// A pool of one kind or another.

@@ -1,4 +1,5 @@
-//! Cancellations that come while a call is between two waits: nobody tells it again when it waits once more.
+//! Cancellations that come while a call is between two waits: nobody tells it again when it waits once
+//! more.
 
 use crate::ms;
 use crate::raised;
