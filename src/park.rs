@@ -29,6 +29,7 @@ use std::ptr;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
+pub(crate) use crate::scheduler::DEADLINE_PASSED;
 pub use crate::scheduler::Schedule;
 pub use crate::scheduler::Tick;
 pub(crate) use crate::scheduler::Worker;
@@ -73,7 +74,7 @@ pub(crate) enum Unwinding {
 /// Why a task was cancelled, as reports say it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Why {
-    cause: Option<Cause>,
+    cause: Option<&'static Cause>,
     text: Option<Rc<String>>,
 }
 
@@ -86,7 +87,7 @@ impl Why {
     /// Why code below `node` must stop.
     pub(crate) fn by(me: Running, node: Option<&CancelNode>) -> Self {
         let text = node
-            .filter(|node| node.cause() == Some(Cause::Explained))
+            .filter(|node| node.cause() == Some(&Cause::Explained))
             .and_then(|node| me.worker().reason(node));
         Self { cause: node.and_then(CancelNode::cause), text }
     }
@@ -96,11 +97,7 @@ impl Why {
         match self.cause? {
             Cause::Asked => None,
             Cause::Explained => self.text.as_ref().map(|text| text.as_str()),
-            Cause::Deadline => Some("a deadline has passed"),
-            Cause::Failure => Some("its pool has failed"),
-            Cause::PoolEnded => Some("only daemons were left in its pool"),
-            Cause::Deadlock => Some("every task waited for ever"),
-            Cause::HostLeft => Some("the closure of `drive` has ended"),
+            Cause::Known(words) => Some(words),
         }
     }
 }
@@ -364,8 +361,9 @@ impl Running {
         }
     }
 
+    /// Raises a pending cancellation where it can, and never switches.
     #[cold]
-    fn raise_if_pending(self) {
+    pub(crate) fn raise_if_pending(self) {
         let core = self.core();
         if core.cancel_pending() && core.no_unwind.get() == 0 && self.unwinding() == Unwinding::No {
             self.raise();

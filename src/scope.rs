@@ -10,6 +10,7 @@ use crate::park;
 use crate::park::Cancelled;
 use crate::park::Running;
 use crate::park::Unwinding;
+use crate::park::Worker;
 use crate::task::TaskRef;
 use crate::task::cancel::CancelId;
 use crate::task::cancel::CancelNode;
@@ -111,7 +112,7 @@ impl Scope {
         self.node.detach();
     }
 
-    pub(crate) fn cancel(&self, cause: Cause) {
+    pub(crate) fn cancel(&self, cause: &'static Cause) {
         park::worker_here(|worker| worker.cancel(&self.node, cause));
     }
 
@@ -200,15 +201,34 @@ impl Canceller {
     ///
     /// Never parks.
     pub fn cancel(&self) {
-        let here = park::worker_here(|worker| {
-            let ours = worker.id() == self.worker;
-            if ours {
-                worker.cancel_published(self.key);
-            }
-            ours
-        });
-        if here != Some(true) {
-            self.inbox.post(Message::Cancel(self.key));
+        self.send(None);
+    }
+
+    /// Like [`cancel`](Self::cancel), with words for whoever asks why: see
+    /// [`Pool::cancel_because`](crate::Pool::cancel_because).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let said = giambio::run(|| {
+    ///     giambio::pool(|pool| {
+    ///         let task = pool.spawn(|| giambio::sleep_forever());
+    ///         let canceller = pool.canceller();
+    ///         std::thread::spawn(move || canceller.cancel_because("SIGINT"));
+    ///         task.join().map(drop).unwrap_err().to_string()
+    ///     })
+    /// });
+    /// assert!(said.ends_with("was cancelled: SIGINT"));
+    /// ```
+    pub fn cancel_because(&self, reason: impl Into<String>) {
+        self.send(Some(reason.into()));
+    }
+
+    fn send(&self, reason: Option<String>) {
+        if park::worker_here(Worker::id) == Some(self.worker) {
+            park::worker_here(|worker| worker.cancel_published(self.key, reason));
+        } else {
+            self.inbox.post(Message::Cancel(Box::new((self.key, reason))));
         }
     }
 }
@@ -240,7 +260,7 @@ impl TaskRef {
     /// ```
     pub fn cancel(&self) {
         if !self.core().finished.get() && self.core().base.parent().is_some() {
-            park::worker_here(|worker| worker.cancel(&self.core().base, Cause::Asked));
+            park::worker_here(|worker| worker.cancel(&self.core().base, &Cause::Asked));
         }
     }
 }
@@ -345,7 +365,7 @@ pub fn shield_for<T>(timeout: Duration, f: impl FnOnce() -> T) -> Option<T> {
         scope.set_deadline(me.worker().deadline_after(timeout));
         if timeout.is_zero() {
             // The timer fires only when the worker looks; a zero cancels at the first checkpoint.
-            scope.cancel(Cause::Deadline);
+            scope.cancel(&park::DEADLINE_PASSED);
         }
         caught(me, f)
     };

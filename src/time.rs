@@ -57,7 +57,12 @@ pub fn sleep(duration: Duration) {
     if duration.is_zero() {
         return me.yield_now();
     }
-    match me.worker().deadline_after(duration) {
+    park_until(me, me.worker().deadline_after(duration));
+}
+
+/// Parks the running task, which comes from a checkpoint, until `at`; `None` is for ever.
+pub(crate) fn park_until(me: Running, at: Option<Nanos>) {
+    match at {
         Some(at) => sleep_task(me, at),
         None => sleep_task_forever(me),
     }
@@ -90,8 +95,7 @@ pub fn sleep_until(deadline: Instant) {
     me.checkpoint();
     match me.worker().clock.nanos_at(deadline) {
         Some(at) if at <= me.worker().read_clock() => me.yield_now(),
-        Some(at) => sleep_task(me, at),
-        None => sleep_task_forever(me),
+        at => park_until(me, at),
     }
 }
 

@@ -205,8 +205,10 @@ impl<S> WaitQueue<S> {
             }
         };
         let _place = Place { waiter, leave };
-        me.worker().read_clock();
-        let deadline = deadline.and_then(|at| me.worker().clock.nanos_at(at));
+        let deadline = deadline.and_then(|at| {
+            me.worker().read_clock();
+            me.worker().clock.nanos_at(at)
+        });
         me.park(session, deadline, abort)
     }
 

@@ -271,11 +271,11 @@ fn a_letter_posted_while_the_worker_falls_asleep_rings_the_bell() {
         let worker = Worker::new();
         let inbox = Arc::clone(&worker.inbox);
         let key = CancelKey { index: 7, generation: 1 };
-        let remote = thread::spawn(move || inbox.post(Message::Cancel(key)));
+        let remote = thread::spawn(move || inbox.post(Message::Cancel(Box::new((key, None)))));
         let mut read = 0;
         while read == 0 {
             worker.inbox.drain(|message| {
-                assert!(matches!(message, Message::Cancel(found) if found == key));
+                assert!(matches!(message, Message::Cancel(order) if *order == (key, None)));
                 read += 1;
             });
             if read == 0 && worker.inbox.fall_asleep() {

@@ -218,8 +218,8 @@
 //!
 //! The stack of a task that has ended serves the next one of its size, the warmest first, so a burst
 //! of tasks leaves idle stacks with memory behind. A stack that was idle for a whole period of two
-//! seconds gives its memory back to the system: that of a burst is gone two to four seconds after its
-//! end. 4 MiB of each size stay warm: 16 stacks of 256 KiB, four of 1 MiB, none of more than 4 MiB. A
+//! seconds gives its memory back to the system: that of a burst begins to go two to four seconds after
+//! its end, or later if the worker never sleeps. 4 MiB of each size stay warm: 16 stacks of 256 KiB, four of 1 MiB, none of more than 4 MiB. A
 //! worker that sleeps is woken for this as long as there is something to give back. Address space and
 //! page tables are kept for the next burst. `StackStats::returned_bytes` counts what went back.
 //!

@@ -58,6 +58,9 @@ pub(crate) enum Reach {
     Body,
 }
 
+static POOL_FAILED: Cause = Cause::Known("its pool has failed");
+static POOL_ENDED: Cause = Cause::Known("only daemons were left in its pool");
+
 /// The children of one pool.
 pub(crate) struct Group {
     outer: Scope,
@@ -153,7 +156,7 @@ impl Group {
     /// A child, or the body, has failed: everything else stops, unless it was told otherwise.
     pub(crate) fn fail(&self) {
         if self.on_failure.get() == OnFailure::CancelOthers {
-            self.outer.cancel(Cause::Failure);
+            self.outer.cancel(&POOL_FAILED);
         }
     }
 
@@ -205,7 +208,7 @@ impl Group {
             if let Some(scope) = self.daemon_scope.get()
                 && self.live.get() == self.daemons.get()
             {
-                scope.cancel(Cause::PoolEnded);
+                scope.cancel(&POOL_ENDED);
             }
             wait_queue::wait(me, &self.parent, None, WaitReason::PoolEnd, Abort::Never);
         }
@@ -246,7 +249,7 @@ impl Group {
             });
             return None;
         };
-        self.outer.cancel(Cause::Failure);
+        self.outer.cancel(&POOL_FAILED);
         Some(Err(Cut { by, payload }))
     }
 

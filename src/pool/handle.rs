@@ -138,7 +138,7 @@ impl<'scope, T> Task<'scope, T> {
     /// Never parks, and runs none of the task's code. A task that has not begun never will.
     pub fn cancel(&self) {
         if !self.is_finished() {
-            let cause = task::cancel::Cause::Asked;
+            let cause = &task::cancel::Cause::Asked;
             park::worker_here(|worker| worker.cancel(&self.core().base, cause));
         }
     }

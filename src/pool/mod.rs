@@ -40,6 +40,7 @@ use crate::park::Class;
 use crate::park::Running;
 use crate::scope::Canceller;
 use crate::task::cancel::Cause;
+use crate::time;
 use group::Group;
 use record::Joined;
 use record::Plan;
@@ -182,7 +183,9 @@ impl<'scope, 'env> Pool<'scope, 'env> {
         let me = park::current_for("`spawn_after`");
         let at = me.worker().deadline_after(delay);
         TaskBuilder::new().spawn(self, move || {
-            start::wait_until(at);
+            let me = park::current_for("`spawn_after`");
+            me.checkpoint();
+            time::park_until(me, at);
             f()
         })
     }
@@ -241,7 +244,7 @@ impl<'scope, 'env> Pool<'scope, 'env> {
     /// });
     /// ```
     pub fn cancel(&self) {
-        self.group.scope().cancel(Cause::Asked);
+        self.group.scope().cancel(&Cause::Asked);
     }
 
     /// Like [`cancel`](Self::cancel), with words for whoever asks why: they stand in the children's

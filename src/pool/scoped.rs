@@ -5,8 +5,8 @@
 use super::Pool;
 use super::group;
 use super::group::Reach;
+use crate::park;
 use crate::scope::TooSlow;
-use crate::task::cancel::Cause;
 use std::time::Duration;
 
 /// Opens a pool for `f`, and returns `f`'s value when the last child has ended.
@@ -159,7 +159,7 @@ fn cut_after<'env, T>(
         pool.group.scope().set_deadline(deadline);
         if timeout.is_some_and(|timeout| timeout.is_zero()) {
             // The timer fires only when the worker looks; a zero cancels at the first checkpoint.
-            pool.group.scope().cancel(Cause::Deadline);
+            pool.group.scope().cancel(&park::DEADLINE_PASSED);
         }
         f(&pool)
     });

@@ -1,4 +1,4 @@
-//! Start: a task that says when it is ready, and one that begins later.
+//! Start: a task that says when it is ready.
 //!
 //! Layer 6. Imports: pool's own files, park, wait_queue, task. Never: what the task does.
 
@@ -6,12 +6,10 @@ use super::Pool;
 use super::Task;
 use super::TaskBuilder;
 use super::combine::raise_for_want_of_a_value;
-use crate::clock::Nanos;
 use crate::hooks::WaitReason;
 use crate::park;
 use crate::park::Running;
 use crate::task::Abort;
-use crate::task::phase::Winner;
 use crate::task::waiters::Waiters;
 use crate::wait_queue;
 use std::cell::Cell;
@@ -151,6 +149,7 @@ impl TaskBuilder {
         });
         let mut cut = CancelOnDrop(Some(&task));
         if report.state.get() == State::Starting {
+            me.raise_if_pending(); // the debugger, told of the spawn, may have cancelled us
             wait_queue::wait(me, &report.starter, None, WaitReason::Start, Abort::Now);
         }
         let value = report.value.take();
@@ -179,13 +178,4 @@ fn without_a_report<T>(me: Running, task: Task<'_, T>) -> ! {
         }
         _ => panic!("task '{name}' failed before it had reported"),
     }
-}
-
-/// Parks the running task until `at`: a checkpoint.
-pub(super) fn wait_until(at: Option<Nanos>) {
-    let me = park::current_for("`spawn_after`");
-    me.checkpoint();
-    let session = me.open(WaitReason::Sleep);
-    let winner = me.park(session, at, Abort::Now);
-    debug_assert_eq!(winner, Winner::Timeout, "a task was woken before its time");
 }

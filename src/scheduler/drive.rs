@@ -22,6 +22,8 @@ use std::ptr;
 use std::time::Duration;
 use std::time::Instant;
 
+static HOST_LEFT: Cause = Cause::Known("the closure of `drive` has ended");
+
 /// What a round of the loop has done, and what it has left: see [`Driver::tick`](crate::Driver::tick).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -110,7 +112,7 @@ impl Worker {
         self.read_inbox();
         if !self.is_done() {
             // SAFETY: set by `begin` to a node of the main task, which has not ended.
-            self.cancel(unsafe { &*self.root.get() }, Cause::HostLeft);
+            self.cancel(unsafe { &*self.root.get() }, &HOST_LEFT);
         }
         self.turn_until_done();
     }

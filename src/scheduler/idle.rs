@@ -21,6 +21,9 @@ use std::time::Duration;
 /// a millisecond late, so that one wake-up serves all that are due in the same millisecond.
 pub(super) const PRECISE_BELOW: Nanos = 10_000_000;
 
+pub(crate) static DEADLINE_PASSED: Cause = Cause::Known("a deadline has passed");
+static DEADLOCK: Cause = Cause::Known("every task waited for ever");
+
 impl Worker {
     /// Looks at everything that could make a task ready, without waiting.
     #[cold]
@@ -146,7 +149,7 @@ impl Worker {
                     }
                 }
                 // SAFETY: a scope removes its timer before it ends.
-                super::Expiry::Cancel(node) => self.cancel(unsafe { &*node }, Cause::Deadline),
+                super::Expiry::Cancel(node) => self.cancel(unsafe { &*node }, &DEADLINE_PASSED),
             }
         }
     }
@@ -183,7 +186,7 @@ impl Worker {
         local::log(log::Level::Error, format_args!("{report}"));
         *self.report.borrow_mut() = Some(report);
         // SAFETY: set by `run` to a node of the main task, which has not ended.
-        self.cancel(unsafe { &*self.root.get() }, Cause::Deadlock);
+        self.cancel(unsafe { &*self.root.get() }, &DEADLOCK);
         if self.queue.is_empty() {
             let report = self.describe(why);
             sys::abort_with(&["giambio: ", &report, "\n"]);

@@ -3,8 +3,10 @@
 //! Layer 4. Imports: stack, clock, sys. Never: tasks.
 //!
 //! The rule: what has been idle for a whole period of two seconds goes back, in pieces of a
-//! millisecond, save for 4 MiB of each size. A burst is gone two to four seconds after its end.
-//! A worker that sleeps is woken for this as long as there is something to give back, and then no more.
+//! millisecond, save for 4 MiB of each size. That of a burst begins to go two to four seconds after its
+//! end; 100,000 stacks take a fifth of a second of CPU time, and other tasks run between the pieces.
+//! A worker that sleeps is woken for this as long as there is something to give back, and then no more;
+//! one that never sleeps looks each 15,616 steps of its tasks.
 
 use super::Worker;
 use crate::clock::Nanos;
@@ -19,11 +21,12 @@ use std::io;
 const PERIOD: Nanos = 2_000_000_000;
 
 /// When so much of the stacks' memory went back, in bytes, the heap has free memory as well that is worth
-/// a look: the records of these tasks, and what they had allocated.
+/// a look: the records of these tasks, and what they had allocated. That is one piece, of some 10 ms for
+/// those of 100,000 tasks.
 const WORTH_A_TRIM: usize = 64 << 20;
 
 /// Rounds of the loop, 61 steps of tasks each, after which a worker that never sleeps looks at its idle
-/// stacks: a look costs some 50 ns.
+/// stacks: a look costs some 20 ns.
 pub(super) const ROUNDS_PER_LOOK: u32 = 256;
 
 impl Worker {

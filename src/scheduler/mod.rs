@@ -45,6 +45,7 @@ use crate::task::phase::Winner;
 use crate::task::waiters::Waiters;
 use drive::Host;
 pub use drive::Tick;
+pub(crate) use idle::DEADLINE_PASSED;
 use reactor::Reactor;
 use reactor::SourceKey;
 use records::Records;
@@ -337,7 +338,7 @@ impl Worker {
     }
 
     /// Cancels a scope and ends the waits that this may end.
-    pub(crate) fn cancel(&self, node: &CancelNode, cause: Cause) {
+    pub(crate) fn cancel(&self, node: &CancelNode, cause: &'static Cause) {
         node.cancel(cause, |core| self.deliver(core));
         self.tell_host();
     }
@@ -347,7 +348,7 @@ impl Worker {
     pub(crate) fn cancel_because(&self, node: &CancelNode, reason: String) {
         if !node.is_cancelled() {
             self.reasons.borrow_mut().insert(node.id().0, Rc::new(reason));
-            self.cancel(node, Cause::Explained);
+            self.cancel(node, &Cause::Explained);
         }
     }
 
@@ -360,7 +361,7 @@ impl Worker {
     /// The scope ends.
     #[inline]
     pub(crate) fn forget_reason(&self, node: &CancelNode) {
-        if node.cause() == Some(Cause::Explained) {
+        if node.cause() == Some(&Cause::Explained) {
             self.reasons.borrow_mut().remove(&node.id().0);
         }
     }
@@ -441,11 +442,15 @@ impl Worker {
     }
 
     /// Cancels a published scope, if it still exists.
-    pub(crate) fn cancel_published(&self, key: CancelKey) {
+    pub(crate) fn cancel_published(&self, key: CancelKey, reason: Option<String>) {
         let found = self.cancellable.borrow().get(key.index).copied();
         if let Some((_, node)) = found.filter(|&(generation, _)| generation == key.generation) {
             // SAFETY: a published scope is revoked before it ends.
-            self.cancel(unsafe { &*node }, Cause::Asked);
+            let node = unsafe { &*node };
+            match reason {
+                None => self.cancel(node, &Cause::Asked),
+                Some(reason) => self.cancel_because(node, reason),
+            }
         }
     }
 
@@ -457,7 +462,7 @@ impl Worker {
         self.inbox.drain(|message| match message {
             // SAFETY: the sender has claimed the task's session and left the rest to us.
             Message::Wake(core) => self.queue.push(unsafe { &*core }),
-            Message::Cancel(key) => self.cancel_published(key),
+            Message::Cancel(order) => self.cancel_published(order.0, order.1),
             Message::Deregister(token) => self.reactor.forget(SourceKey::from_token(token)),
         });
     }

@@ -98,7 +98,7 @@ impl Worker {
             if core.innermost().is_within(node) {
                 watch.met.set(watch.met.get() + 1);
                 if watch.cancel_at == Some(watch.met.get()) {
-                    self.cancel(node, Cause::Asked);
+                    self.cancel(node, &Cause::Asked);
                 }
             }
             next = watch.outer.get();

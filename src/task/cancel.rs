@@ -1,6 +1,6 @@
 //! Cancel tree: which tasks a cancellation reaches.
 //!
-//! Layer 3. Imports: list, task. Never: deadlines, pools, and who may catch.
+//! Layer 3. Imports: list, task. Never: what a deadline does (it is only kept here), pools, who may catch.
 //!
 //! Chosen: whether a node is cancelled is stored in every node below the cancelled one, so that a
 //! checkpoint reads one flag and a cancellation walks the subtree once. Rejected: a walk to the root
@@ -28,23 +28,15 @@ pub(crate) enum Shield {
     Down,
 }
 
-/// Why a scope was cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a scope was cancelled, as whoever did it says.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Somebody called `cancel`.
+    /// Somebody has simply asked for it.
     Asked,
-    /// Somebody called `cancel_because`; the worker keeps the text.
+    /// Somebody has given words for it, which the worker keeps.
     Explained,
-    /// Its deadline has passed.
-    Deadline,
-    /// A pool's task, or its body, has failed.
-    Failure,
-    /// The tasks of a pool have ended, and only its daemons were left.
-    PoolEnded,
-    /// No task could ever run again.
-    Deadlock,
-    /// The closure of `drive` has ended.
-    HostLeft,
+    /// These words, which go behind "was cancelled: ".
+    Known(&'static str),
 }
 
 /// A deadline that never comes, in nanoseconds.
@@ -61,7 +53,7 @@ pub(crate) struct CancelNode {
     children: List<Cell<*const CancelNode>>,
     siblings: Node<Cell<*const CancelNode>>,
     /// Why this very node was cancelled, if it was; the first cause stays.
-    cause: Cell<Option<Cause>>,
+    cause: Cell<Option<&'static Cause>>,
     /// This node, or one above it that no shield hides.
     effective: Cell<bool>,
     /// When it is to be cancelled; kept here for those further in, set by the scope.
@@ -93,7 +85,7 @@ impl CancelNode {
     }
 
     /// Why this very node was cancelled.
-    pub(crate) fn cause(&self) -> Option<Cause> {
+    pub(crate) fn cause(&self) -> Option<&'static Cause> {
         self.cause.get()
     }
 
@@ -178,7 +170,7 @@ impl CancelNode {
 
     /// Cancels this node and tells `reached` every task whose innermost node has become cancelled
     /// by that. `reached` must not change the tree.
-    pub(crate) fn cancel(&self, cause: Cause, mut reached: impl FnMut(&Core)) {
+    pub(crate) fn cancel(&self, cause: &'static Cause, mut reached: impl FnMut(&Core)) {
         if self.is_cancelled() {
             return;
         }

@@ -25,12 +25,12 @@ pub(crate) struct CancelKey {
 }
 
 /// What a letter says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) enum Message {
     /// Queue this task; its wait was claimed by the sender.
     Wake(*const Core),
-    /// Cancel a scope, if it still exists.
-    Cancel(CancelKey),
+    /// Cancel a scope, if it still exists, for this reason. Boxed, since every task has a letter.
+    Cancel(Box<(CancelKey, Option<String>)>),
     /// Forget a source that was closed on another thread.
     Deregister(usize),
 }
@@ -44,6 +44,14 @@ pub(crate) struct Letter {
 impl Letter {
     pub(crate) fn new(message: Message) -> Self {
         Self { next: AtomicPtr::new(ptr::null_mut()), message }
+    }
+
+    /// The task of a wake-up.
+    pub(super) fn task(&self) -> *const Core {
+        match self.message {
+            Message::Wake(core) => core,
+            Message::Cancel(_) | Message::Deregister(_) => unreachable!("a task's letter wakes it"),
+        }
     }
 }
 
@@ -142,11 +150,14 @@ impl Inbox {
         while !oldest_first.is_null() {
             // SAFETY: as above.
             let letter = unsafe { &*oldest_first };
-            let (message, next) = (letter.message, letter.next.load(Ordering::Relaxed));
-            if !matches!(message, Message::Wake(_)) {
+            let next = letter.next.load(Ordering::Relaxed);
+            let message = match letter.message {
+                Message::Wake(core) => Message::Wake(core),
                 // SAFETY: `post` boxed this letter and nobody refers to it any more.
-                drop(unsafe { Box::from_raw(oldest_first) });
-            }
+                Message::Cancel(_) | Message::Deregister(_) => unsafe {
+                    Box::from_raw(oldest_first).message
+                },
+            };
             oldest_first = next;
             read(message);
         }

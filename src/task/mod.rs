@@ -183,8 +183,6 @@ pub(crate) struct Core {
     innermost: Cell<*const CancelNode>,
     pub(crate) base: CancelNode,
     vtable: &'static Vtable,
-    /// The whole allocation that this record is the beginning of.
-    record: Cell<*const Core>,
     pub(crate) joiners: Waiters,
     /// Cancellations raised since this task was last free of them.
     pub(crate) raises: Cell<u32>,
@@ -196,7 +194,8 @@ pub(crate) struct Core {
     pub(crate) bindings: ManuallyDrop<Bindings>,
     /// The inbox of the task's worker, which outlives the task.
     pub(crate) home: Cell<*const Inbox>,
-    /// What a wake-up from another thread is written on.
+    /// What a wake-up from another thread is written on: it names the whole allocation that this record is
+    /// the beginning of.
     pub(crate) letter: UnsafeCell<Letter>,
 }
 
@@ -216,7 +215,6 @@ impl Core {
             innermost: Cell::new(ptr::null()),
             base,
             vtable,
-            record: Cell::new(ptr::null()),
             reason: Cell::new(WaitReason::Runnable),
             abort: Cell::new(Abort::Never),
             no_unwind: Cell::new(0),
@@ -277,10 +275,17 @@ impl Core {
     /// the task.
     #[inline]
     pub(crate) unsafe fn settle_in(&self, record: *const Core, home: *const Inbox) {
-        self.record.set(record);
         self.home.set(home);
         // SAFETY: nobody else knows of the record yet.
         unsafe { *self.letter.get() = Letter::new(Message::Wake(record)) };
+    }
+
+    /// The whole record, with what lies behind this part of it.
+    #[inline]
+    fn whole(&self) -> *const Self {
+        // SAFETY: written by `settle_in` before anybody else knew of the record, and read-only since; the
+        // link beside it is an atomic.
+        unsafe { &*self.letter.get() }.task()
     }
 
     /// A share of the inbox of the task's worker.
@@ -338,7 +343,7 @@ impl Core {
         this.refs.set(left);
         if left == 0 {
             // SAFETY: that was the last owner; the vtable was made for this very record.
-            unsafe { (this.vtable.free)(this.record.get()) };
+            unsafe { (this.vtable.free)(this.whole()) };
         }
     }
 
@@ -350,7 +355,7 @@ impl Core {
     #[inline]
     pub(crate) unsafe fn run(&self) {
         // SAFETY: the vtable was made for this very record, and the rest is passed on to the caller.
-        unsafe { (self.vtable.root)(self.record.get()) };
+        unsafe { (self.vtable.root)(self.whole()) };
     }
 }
 

@@ -1,6 +1,7 @@
 //! `join`, `race` and `start` promise a value: what they do where nothing can be raised in its place.
 
 use crate::elapsed;
+use crate::nap;
 use crate::secs;
 use crate::unwind::OnDrop;
 use crate::unwind::both;
@@ -22,11 +23,6 @@ use giambio::testing::run_virtual;
 use giambio::testing::settle;
 use giambio::yield_now;
 use std::cell::Cell;
-
-fn nap(seconds: u64) -> u64 {
-    sleep(secs(seconds));
-    seconds
-}
 
 /// All four at work, eight seconds in all.
 fn all_four() -> [u64; 4] {

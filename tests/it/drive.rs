@@ -8,6 +8,7 @@ use crate::named;
 use crate::panic_of;
 use crate::secs;
 use giambio::Builder;
+use giambio::Canceller;
 use giambio::Driver;
 use giambio::Runtime;
 use giambio::Tick;
@@ -200,18 +201,24 @@ fn the_host_is_no_task() {
     assert!(stacks().is_none());
 }
 
+/// Parks, and then sleeps until it is cancelled.
+pub(crate) fn park_then_sleep(
+    parker: &Parker,
+    canceller: &RefCell<Option<Canceller>>,
+) -> Option<()> {
+    cancellable(|pool| {
+        *canceller.borrow_mut() = Some(pool.canceller());
+        parker.park();
+        sleep_forever()
+    })
+}
+
 #[test]
 fn the_host_wakes_and_cancels_tasks() {
     let parker = Parker::new();
     let unparker = parker.unparker();
     let canceller = RefCell::new(None);
-    let main = || {
-        cancellable(|pool| {
-            *canceller.borrow_mut() = Some(pool.canceller());
-            parker.park();
-            sleep_forever()
-        })
-    };
+    let main = || park_then_sleep(&parker, &canceller);
     let (_, value) = runtime().drive(main, |driver| {
         assert_eq!(driver.tick(AT_ONCE).steps, 1);
         assert_eq!(driver.tick(AT_ONCE).steps, 0);

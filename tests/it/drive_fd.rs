@@ -2,6 +2,7 @@
 
 use crate::drive::AT_ONCE;
 use crate::drive::on_a_virtual_clock;
+use crate::drive::park_then_sleep;
 use crate::drive::runtime;
 use crate::ms;
 use crate::secs;
@@ -9,7 +10,6 @@ use crate::tcp::pair;
 use crate::threads::thread_id;
 use crate::threads::until_asleep;
 use giambio::Driver;
-use giambio::cancellable;
 use giambio::clock;
 use giambio::lowlevel;
 use giambio::lowlevel::Parker;
@@ -156,13 +156,7 @@ fn wake_ups_and_cancellations_of_another_thread_are_in_the_descriptor() {
     let parker = Parker::new();
     let unparker = parker.unparker();
     let canceller = RefCell::new(None);
-    let main = || {
-        cancellable(|pool| {
-            *canceller.borrow_mut() = Some(pool.canceller());
-            parker.park();
-            sleep_forever()
-        })
-    };
+    let main = || park_then_sleep(&parker, &canceller);
     let (_, value) = runtime().drive(main, |driver| {
         calm_down(driver);
         let host = thread_id();
@@ -192,13 +186,7 @@ fn what_the_host_itself_wakes_or_cancels_is_in_the_descriptor() {
     let parker = Parker::new();
     let unparker = parker.unparker();
     let canceller = RefCell::new(None);
-    let main = || {
-        cancellable(|pool| {
-            *canceller.borrow_mut() = Some(pool.canceller());
-            parker.park();
-            sleep_forever()
-        })
-    };
+    let main = || park_then_sleep(&parker, &canceller);
     runtime().drive(main, |driver| {
         calm_down(driver);
         unparker.unpark();

@@ -154,6 +154,18 @@ pub(crate) fn fail(text: &'static str) -> ! {
     resume_unwind(Box::new(text))
 }
 
+/// Sleeps for so many seconds, and says how many.
+pub(crate) fn nap(seconds: u64) -> u64 {
+    giambio::sleep(secs(seconds));
+    seconds
+}
+
+/// Fails after so many seconds; after none, when everybody else who can run has gone first.
+pub(crate) fn fail_after(seconds: u64, text: &'static str) -> ! {
+    giambio::sleep(secs(seconds));
+    fail(text)
+}
+
 /// The text of the panic in which `f` ends.
 #[track_caller]
 pub(crate) fn panic_of<T>(f: impl FnOnce() -> T) -> String {

@@ -3,6 +3,7 @@
 use crate::Drops;
 use crate::elapsed;
 use crate::fail;
+use crate::nap;
 use crate::panic_of;
 use crate::raised;
 use crate::secs;
@@ -17,11 +18,6 @@ use giambio::task;
 use giambio::testing::run_virtual;
 use giambio::testing::settle;
 use std::cell::Cell;
-
-fn nap(seconds: u64) -> u64 {
-    sleep(secs(seconds));
-    seconds
-}
 
 fn ordered<'scope>(
     pool: &'scope Pool<'scope, '_>,

@@ -3,8 +3,10 @@
 use crate::Log;
 use crate::elapsed;
 use crate::fail;
+use crate::fail_after;
 use crate::logged;
 use crate::named;
+use crate::nap;
 use crate::panic_of;
 use crate::secs;
 use giambio::OnFailure;
@@ -15,17 +17,6 @@ use giambio::testing::run_virtual;
 use giambio::try_pool;
 use std::cell::Cell;
 use std::cell::RefCell;
-
-fn nap(seconds: u64) -> u64 {
-    sleep(secs(seconds));
-    seconds
-}
-
-/// Fails after so many seconds; after none, when everybody else who can run has gone first.
-fn fail_after(seconds: u64, text: &'static str) -> ! {
-    sleep(secs(seconds));
-    fail(text)
-}
 
 /// Says that it has slept.
 fn log_after(log: &Log, seconds: u64, text: &str) {

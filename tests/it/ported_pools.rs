@@ -5,9 +5,11 @@
 use crate::Log;
 use crate::elapsed;
 use crate::fail;
+use crate::fail_after;
 use crate::logged;
 use crate::ms;
 use crate::named;
+use crate::nap;
 use crate::panic_of;
 use crate::raised;
 use crate::secs;
@@ -33,17 +35,6 @@ use giambio::with_timeout;
 use giambio::yield_now;
 use std::cell::Cell;
 use std::cell::RefCell;
-
-fn nap(seconds: u64) -> u64 {
-    sleep(secs(seconds));
-    seconds
-}
-
-/// Fails after so many seconds; after none, when everybody else who can run has gone first.
-fn fail_after(seconds: u64, text: &'static str) -> ! {
-    sleep(secs(seconds));
-    fail(text)
-}
 
 /// Lets everybody else who can run go first, and fails in spite of a cancellation.
 fn fail_shielded(text: &'static str) -> ! {

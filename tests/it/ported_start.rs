@@ -10,6 +10,7 @@ use crate::fail;
 use crate::leaks::forget;
 use crate::logged;
 use crate::named;
+use crate::nap;
 use crate::panic_of;
 use crate::secs;
 use giambio::OnFailure;
@@ -33,11 +34,6 @@ use giambio::testing::run_virtual;
 use giambio::testing::settle;
 use giambio::yield_now;
 use std::cell::Cell;
-
-fn nap(seconds: u64) -> u64 {
-    sleep(secs(seconds));
-    seconds
-}
 
 // trio: test_nursery_start_keeps_nursery_open.
 #[test]

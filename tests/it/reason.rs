@@ -76,6 +76,40 @@ fn the_words_of_a_pools_cancellation_are_every_childs() {
 }
 
 #[test]
+fn the_words_of_a_canceller_arrive_from_here_and_from_another_thread() {
+    giambio::run(|| {
+        pool(|pool| {
+            let task = sleeper(pool);
+            pool.canceller().cancel_because("from here");
+            assert_eq!(reason_of(task).as_deref(), Some("from here"));
+        });
+        pool(|pool| {
+            let (task, canceller) = (sleeper(pool), pool.canceller());
+            let thread = std::thread::spawn(move || canceller.cancel_because("from elsewhere"));
+            assert_eq!(reason_of(task).as_deref(), Some("from elsewhere"));
+            thread.join().unwrap();
+        });
+    });
+}
+
+#[test]
+fn the_words_of_a_canceller_whose_scope_has_ended_reach_nobody() {
+    giambio::run(|| {
+        let stale = pool(|pool| pool.canceller());
+        std::thread::scope(|threads| {
+            threads.spawn(|| stale.cancel_because("too late")).join().unwrap();
+        });
+        stale.cancel_because("too late");
+        pool(|pool| {
+            let task = sleeper(pool);
+            yield_now();
+            pool.cancel();
+            assert_eq!(reason_of(task), None);
+        });
+    });
+}
+
+#[test]
 fn the_first_reason_stays() {
     run_virtual(|| {
         pool(|pool| {

@@ -1,7 +1,7 @@
 //! Many tasks, one after another and of every kind: stacks are used again, and nothing piles up.
 
 #[path = "../../benches/churn/mod.rs"]
-mod churn;
+pub(crate) mod churn;
 
 use crate::secs;
 use churn::Churn;

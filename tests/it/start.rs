@@ -10,14 +10,20 @@ use giambio::OnFailure;
 use giambio::TaskBuilder;
 use giambio::cancellable;
 use giambio::clock;
+use giambio::debug::Debugger;
+use giambio::debug::TaskRef;
 use giambio::pool;
 use giambio::shield;
 use giambio::skip_after;
 use giambio::sleep;
 use giambio::sleep_forever;
+use giambio::testing::builder;
 use giambio::testing::run_virtual;
 use giambio::yield_now;
 use std::cell::Cell;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
 
 #[test]
 fn smoke() {
@@ -205,6 +211,50 @@ fn a_task_that_is_cancelled_before_its_report_makes_start_panic() {
 }
 
 #[test]
+fn a_start_that_the_debugger_cancels_when_it_hears_of_the_spawn_is_cut() {
+    thread_local! {
+        static STARTER: RefCell<Option<TaskRef>> = const { RefCell::new(None) };
+    }
+    struct Cancels;
+    impl Debugger for Cancels {
+        fn on_task_spawn(&self, task: &TaskRef) {
+            if task.name() == "started" {
+                STARTER.take().unwrap().cancel();
+            }
+        }
+    }
+    let mut runtime = builder().debugger(Cancels).build().unwrap();
+    runtime.run(|| {
+        pool(|outer| {
+            let starter = outer.spawn(|| {
+                STARTER.set(Some(giambio::task::current()));
+                let named = TaskBuilder::new().name("started".into());
+                let _ = named.start(outer, |_started: giambio::Started<()>| sleep_forever());
+            });
+            assert!(starter.join().unwrap_err().is_cancelled());
+        });
+    });
+}
+
+#[test]
+fn the_debugger_hears_of_a_delay_as_of_a_sleep() {
+    #[derive(Clone, Default)]
+    struct Sleeps(Rc<RefCell<Vec<Duration>>>);
+    impl Debugger for Sleeps {
+        fn before_sleep(&self, _: &TaskRef, duration: Duration) {
+            self.0.borrow_mut().push(duration);
+        }
+        fn after_sleep(&self, _: &TaskRef, duration: Duration) {
+            self.0.borrow_mut().push(duration);
+        }
+    }
+    let sleeps = Sleeps::default();
+    let mut runtime = builder().debugger(sleeps.clone()).build().unwrap();
+    runtime.run(|| pool(|pool| drop(pool.spawn_after(secs(3), || ()))));
+    assert_eq!(sleeps.0.take(), [secs(3), secs(3)]);
+}
+
+#[test]
 fn start_into_a_cancelled_pool_panics_and_runs_nothing() {
     let said = panic_of(|| {
         run_virtual(|| {
@@ -289,7 +339,7 @@ fn a_delay_of_zero_still_lets_the_parent_go_on_first() {
 fn a_delay_beyond_the_clock_is_for_ever() {
     run_virtual(|| {
         pool(|pool| {
-            pool.spawn_after(std::time::Duration::MAX, || fail("it ran"));
+            pool.spawn_after(Duration::MAX, || fail("it ran"));
             sleep(secs(1_000_000));
             pool.cancel();
         });

@@ -1,5 +1,6 @@
 //! Everything at once: a program of two thousand tasks, grown from a seed, whose books must balance.
 
+use crate::soak::churn::Choices;
 use crate::tcp::pair;
 use giambio::Pool;
 use giambio::net::Shutdown;
@@ -12,24 +13,6 @@ use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
 use std::time::Duration;
-
-/// Choices that a seed repeats: xorshift.
-struct Choices(Cell<u64>);
-
-impl Choices {
-    fn new(seed: u64) -> Self {
-        Self(Cell::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1))
-    }
-
-    fn below(&self, end: u64) -> u64 {
-        let mut x = self.0.get();
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        self.0.set(x);
-        (x >> 16) % end
-    }
-}
 
 /// What the whole program has seen.
 #[derive(Default)]
