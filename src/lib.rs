@@ -69,6 +69,7 @@ pub mod sync;
 #[expect(unsafe_code, reason = "links nodes that lie on the waiting task's stack")]
 pub mod io;
 pub mod lowlevel;
+#[expect(unsafe_code, reason = "std's `FromRawFd`, passed on")]
 pub mod net;
 
 // Layer 9: a look from outside.

@@ -7,6 +7,8 @@
 //! On a thread without a runtime the same loop waits in `poll(2)`.
 
 use super::Cancelled;
+use crate::clock::Nanos;
+use crate::clock::now;
 use crate::hooks::WaitReason;
 use crate::park;
 use crate::park::Attempt;
@@ -27,38 +29,96 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::Weak;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
 
 /// The place of a source in one worker's reactor.
 #[derive(Debug)]
 struct Registration {
-    worker: u64,
     key: SourceKey,
-    /// Weak: a socket that outlives its runtime must not keep the runtime's descriptors open.
+    /// Says whose reactor it is: while this lives, no other reactor has its address. Weak: a socket
+    /// that outlives its runtime must not keep the runtime's descriptors open.
     remote: Weak<Remote>,
-    duplicate: Option<OwnedFd>,
+}
+
+impl Registration {
+    fn new(me: Running, key: SourceKey) -> Self {
+        Self { key, remote: Arc::downgrade(me.worker().reactor.remote()) }
+    }
+
+    #[inline]
+    fn is_with(&self, me: Running) -> bool {
+        ptr::eq(self.remote.as_ptr(), Arc::as_ptr(me.worker().reactor.remote()))
+    }
+}
+
+/// Whether a call that cannot complete waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Blocking,
+    NonBlocking,
+}
+
+/// What std keeps in a socket, shared by its clones. Nothing is published through these words.
+#[derive(Debug, Default)]
+struct Settings {
+    nonblocking: AtomicBool,
+    read_timeout: Timeout,
+    write_timeout: Timeout,
+}
+
+/// Nanoseconds; 0 is none.
+#[derive(Debug, Default)]
+struct Timeout(AtomicU64);
+
+impl Timeout {
+    fn get(&self) -> Option<Duration> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(Duration::from_nanos(nanos)),
+        }
+    }
+
+    fn set(&self, timeout: Option<Duration>) {
+        let nanos = timeout.map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
+        self.0.store(nanos, Ordering::Relaxed);
+    }
+}
+
+/// What most sources never need.
+#[derive(Debug, Default)]
+struct Extras {
+    settings: Arc<Settings>,
+    /// Registrations with further workers, and those of duplicates.
+    others: Mutex<Vec<(Registration, Option<OwnedFd>)>>,
 }
 
 /// A non-blocking source of I/O and its registrations.
 ///
-/// It may be used by many tasks at once, moved to other threads, and dropped on any.
+/// It may be used by many tasks at once, moved to other threads, and dropped on any. It is small: it lies in
+/// each connection's task.
 pub(crate) struct Io<S: AsFd> {
     /// `None` only while the `Io` is taken apart.
     source: Option<S>,
     /// With the worker that was first to wait; nearly always the only one.
     first: OnceLock<Registration>,
-    /// With further workers.
-    others: Mutex<Vec<Registration>>,
+    extras: OnceLock<Box<Extras>>,
 }
 
 impl<S: AsFd> Io<S> {
     /// `source` must be in non-blocking mode.
     pub(crate) fn new(source: S) -> Self {
-        Self { source: Some(source), first: OnceLock::new(), others: Mutex::new(Vec::new()) }
+        Self { source: Some(source), first: OnceLock::new(), extras: OnceLock::new() }
     }
 
     #[inline]
@@ -78,29 +138,82 @@ impl<S: AsFd> Io<S> {
         }
     }
 
+    /// Another handle on the same source, made by `clone`. It shares the settings.
+    pub(crate) fn try_clone(&self, clone: impl FnOnce(&S) -> io::Result<S>) -> io::Result<Self> {
+        let source = clone(self.source()).map_err(sys::name_limit)?;
+        let settings = Arc::clone(&self.extras().settings);
+        let extras = Box::new(Extras { settings, others: Mutex::default() });
+        Ok(Self { source: Some(source), first: OnceLock::new(), extras: OnceLock::from(extras) })
+    }
+
+    /// How long a call waits before it fails with `WouldBlock`, as std's do.
+    pub(crate) fn set_timeout(&self, direction: Direction, timeout: Option<Duration>) {
+        self.extras().settings.timeout(direction).set(timeout);
+    }
+
+    /// Whether a call waits at all.
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        let nonblocking = mode == Mode::NonBlocking;
+        self.extras().settings.nonblocking.store(nonblocking, Ordering::Relaxed);
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        let settings = self.extras.get().map(|extras| &extras.settings);
+        match settings.is_some_and(|known| known.nonblocking.load(Ordering::Relaxed)) {
+            true => Mode::NonBlocking,
+            false => Mode::Blocking,
+        }
+    }
+
+    fn timeout(&self, direction: Direction) -> Option<Duration> {
+        self.extras.get()?.settings.timeout(direction).get()
+    }
+
+    #[cold]
+    fn extras(&self) -> &Extras {
+        self.extras.get_or_init(Box::default)
+    }
+
     /// Runs `call` until it does not block, parking in between.
     ///
     /// A checkpoint on every call. `call` returns, with its value, what that tells of the next one.
     ///
     /// # Errors
     ///
-    /// `call`'s own; and of kind `Other`, carrying [`Cancelled`], if the task is cancelled where
-    /// nothing may unwind, or would have to wait while it unwinds.
+    /// `call`'s own; `WouldBlock` after the direction's timeout, or at once in non-blocking mode; and of kind
+    /// `Other`, carrying [`Cancelled`], if the task is cancelled where nothing may unwind, or would
+    /// have to wait while it unwinds.
     #[inline]
     pub(crate) fn call<T>(
         &self,
         direction: Direction,
+        call: impl FnMut(&S) -> io::Result<(T, Left)>,
+    ) -> io::Result<T> {
+        self.call_within(direction, None, call)
+    }
+
+    /// Like `call`, with a timeout of its own.
+    #[inline]
+    pub(crate) fn call_within<T>(
+        &self,
+        direction: Direction,
+        timeout: Option<Duration>,
         mut call: impl FnMut(&S) -> io::Result<(T, Left)>,
     ) -> io::Result<T> {
-        let Some(me) = park::current() else { return self.call_outside(direction, call) };
+        let Some(me) = park::current() else {
+            return self.call_outside(direction, timeout, call);
+        };
         let attempt = me.checkpoint_or_report();
         let reactor = &me.worker().reactor;
         let mut key = self.key(me);
-        let mut woken = false;
+        let (mut woken, mut deadline) = (false, None);
         loop {
             // What is known may be older than what the kernel holds: who cannot wait tries anyway.
             let may_try = woken || attempt == Attempt::Once;
-            if may_try || key.is_none_or(|key| reactor.may_try(key, direction)) {
+            if may_try
+                || key.is_none_or(|key| reactor.may_try(key, direction))
+                || self.mode() == Mode::NonBlocking
+            {
                 let error = match call(self.source()) {
                     Ok((value, left)) => {
                         if let Some(key) = key {
@@ -126,11 +239,14 @@ impl<S: AsFd> Io<S> {
             if attempt == Attempt::Once || (woken && me.raise_or_report() == Attempt::Once) {
                 return Err(cancelled());
             }
+            self.may_wait()?;
             let known = match key {
                 Some(key) => key,
                 None => self.register(me, direction)?,
             };
-            wait(me, known, direction, if woken { Turn::Next } else { Turn::Last })?;
+            deadline = deadline.or_else(|| self.deadline(me, direction, timeout));
+            let turn = if woken { Turn::Next } else { Turn::Last };
+            wait(me, known, direction, turn, deadline)?;
             (key, woken) = (Some(known), true);
         }
     }
@@ -140,73 +256,169 @@ impl<S: AsFd> Io<S> {
     fn call_outside<T>(
         &self,
         direction: Direction,
+        timeout: Option<Duration>,
         mut call: impl FnMut(&S) -> io::Result<(T, Left)>,
     ) -> io::Result<T> {
+        let timeout = timeout.or_else(|| self.timeout(direction));
+        let deadline = timeout.and_then(|timeout| now().checked_add(timeout));
         loop {
             match call(self.source()) {
                 Ok((value, _)) => return Ok(value),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    sys::wait_for_fd(self.source().as_fd(), direction)?;
+                    self.block(direction, deadline)?;
                 }
                 Err(error) => return Err(error),
             }
         }
     }
 
+    /// Blocks a thread that runs no tasks until a call may succeed.
+    fn block(&self, direction: Direction, deadline: Option<Instant>) -> io::Result<()> {
+        self.may_wait()?;
+        match sys::wait_for_fd(self.source().as_fd(), direction, deadline)? {
+            true => Ok(()),
+            false => Err(would_block()),
+        }
+    }
+
+    /// Parks until a call in this direction may succeed. Somebody else's call may be first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`call`](Self::call).
+    pub(crate) fn wait_ready(&self, direction: Direction) -> io::Result<()> {
+        let Some(me) = park::current() else {
+            let deadline = self.timeout(direction).and_then(|timeout| now().checked_add(timeout));
+            return self.block(direction, deadline);
+        };
+        let attempt = me.checkpoint_or_report();
+        let reactor = &me.worker().reactor;
+        let key = self.key(me);
+        // After a short read nothing was left: the steady state asks the kernel nothing.
+        if attempt == Attempt::Once
+            || key.is_none_or(|key| reactor.may_try(key, direction))
+            || self.mode() == Mode::NonBlocking
+        {
+            if sys::is_ready(self.source().as_fd(), direction)? {
+                return Ok(());
+            }
+            if attempt == Attempt::Once {
+                return Err(cancelled());
+            }
+            if let Some(key) = key {
+                reactor.exhausted(key, direction);
+            }
+        }
+        self.may_wait()?;
+        let key = match key {
+            Some(key) => key,
+            None => self.register(me, direction)?,
+        };
+        wait(me, key, direction, Turn::Last, self.deadline(me, direction, None))?;
+        // Nothing was taken, so whoever waits behind may go on as well.
+        reactor.completed(key, direction, Left::Unknown, |next| me.wake(next));
+        Ok(())
+    }
+
+    #[inline]
+    fn may_wait(&self) -> io::Result<()> {
+        match self.mode() {
+            Mode::Blocking => Ok(()),
+            Mode::NonBlocking => Err(would_block()),
+        }
+    }
+
+    #[inline]
+    fn deadline(
+        &self,
+        me: Running,
+        direction: Direction,
+        timeout: Option<Duration>,
+    ) -> Option<Nanos> {
+        let timeout = timeout.or_else(|| self.timeout(direction))?;
+        me.worker().deadline_after(timeout)
+    }
+
     /// The registration with the running task's worker.
     #[inline]
     fn key(&self, me: Running) -> Option<SourceKey> {
-        let first = self.first.get()?;
-        if first.worker == me.worker().id() { Some(first.key) } else { self.other_key(me) }
+        match self.first.get() {
+            Some(first) if first.is_with(me) => Some(first.key),
+            _ => self.other_key(me),
+        }
     }
 
-    #[cold]
+    #[inline]
     fn other_key(&self, me: Running) -> Option<SourceKey> {
-        // Nothing panics or parks while the lock is held.
-        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        others.iter().find(|known| known.worker == me.worker().id()).map(|known| known.key)
+        let others = self.extras.get()?.others();
+        others.iter().find(|(known, _)| known.is_with(me)).map(|(known, _)| known.key)
     }
 
     /// Registers the source with the running task's worker, after a call would have blocked.
     #[cold]
     fn register(&self, me: Running, direction: Direction) -> io::Result<SourceKey> {
-        let worker = me.worker();
         let (key, duplicate) = register_somehow(me, self.source().as_fd())?;
-        worker.reactor.exhausted(key, direction);
-        let remote = Arc::downgrade(worker.reactor.remote());
-        let registration = Registration { worker: worker.id(), key, remote, duplicate };
-        if let Err(further) = self.first.set(registration) {
-            let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-            others.retain(|known| known.remote.strong_count() > 0);
-            others.push(further);
-        }
+        me.worker().reactor.exhausted(key, direction);
+        let further = match duplicate {
+            None => match self.first.set(Registration::new(me, key)) {
+                Ok(()) => return Ok(key),
+                Err(further) => (further, None),
+            },
+            duplicate => (Registration::new(me, key), duplicate),
+        };
+        let mut others = self.extras().others();
+        others.retain(|(known, _)| known.remote.strong_count() > 0);
+        others.push(further);
         Ok(key)
     }
 
     /// Takes the source out of every reactor, on whatever thread this is.
     fn deregister(&mut self) {
         let Some(source) = &self.source else { return };
-        let others = self.others.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let all = self.first.take().into_iter().chain(others.drain(..));
-        for known in all {
-            // With its runtime the reactor has gone, and the kernel has forgotten all that was in it.
-            let Some(remote) = known.remote.upgrade() else { continue };
-            if remote.is_inherited() {
-                continue;
-            }
-            remote.deregister(known.duplicate.as_ref().map_or(source.as_fd(), AsFd::as_fd));
-            let here = park::worker_here(|worker| {
-                let ours = worker.id() == known.worker;
-                if ours {
-                    worker.reactor.forget(known.key);
-                }
-                ours
-            });
-            if here != Some(true) {
-                remote.send_home(known.key);
-            }
+        if let Some(first) = self.first.take() {
+            leave_reactor(&first, source.as_fd());
         }
+        let Some(extras) = self.extras.get() else { return };
+        for (known, duplicate) in extras.others().drain(..) {
+            leave_reactor(&known, duplicate.as_ref().map_or(source.as_fd(), AsFd::as_fd));
+        }
+    }
+}
+
+impl Settings {
+    fn timeout(&self, direction: Direction) -> &Timeout {
+        match direction {
+            Direction::Read => &self.read_timeout,
+            Direction::Write => &self.write_timeout,
+        }
+    }
+}
+
+impl Extras {
+    fn others(&self) -> MutexGuard<'_, Vec<(Registration, Option<OwnedFd>)>> {
+        // Nothing panics or parks while the lock is held.
+        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Undoes a registration.
+fn leave_reactor(known: &Registration, fd: BorrowedFd<'_>) {
+    // With its runtime the reactor has gone, and the kernel has forgotten all that was in it.
+    let Some(remote) = known.remote.upgrade() else { return };
+    if remote.is_inherited() {
+        return;
+    }
+    remote.deregister(fd);
+    let here = park::worker_here(|worker| {
+        let ours = Arc::ptr_eq(worker.reactor.remote(), &remote);
+        if ours {
+            worker.reactor.forget(known.key);
+        }
+        ours
+    });
+    if here != Some(true) {
+        remote.send_home(known.key);
     }
 }
 
@@ -230,7 +442,13 @@ pub(crate) fn checkpoint() {
 }
 
 /// Parks until a registered source may be ready in one direction.
-fn wait(me: Running, key: SourceKey, direction: Direction, turn: Turn) -> io::Result<()> {
+fn wait(
+    me: Running,
+    key: SourceKey,
+    direction: Direction,
+    turn: Turn,
+    deadline: Option<Nanos>,
+) -> io::Result<()> {
     let reason = match direction {
         Direction::Read => WaitReason::Readable,
         Direction::Write => WaitReason::Writable,
@@ -240,16 +458,18 @@ fn wait(me: Running, key: SourceKey, direction: Direction, turn: Turn) -> io::Re
     // SAFETY: `wait_linked` removes the waiter before its frame ends, on the task's own worker.
     let enter = |waiter: &Waiter| unsafe { reactor.enter(key, direction, turn, waiter) };
     let leave = |waiter: &Waiter| reactor.leave(key, direction, waiter);
-    match wait_queue::wait_linked(me, None, reason, Abort::Report, enter, leave) {
+    match wait_queue::wait_linked(me, deadline, reason, Abort::Report, enter, leave) {
         Winner::Event => Ok(()),
         Winner::Cancellation => Err(cancelled()),
-        Winner::Timeout => unreachable!("no deadline was set"),
+        Winner::Timeout => Err(would_block()),
     }
 }
 
 /// Parks until a descriptor that is nobody's [`Io`] may be ready.
 pub(crate) fn wait_once(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<()> {
-    let Some(me) = park::current() else { return sys::wait_for_fd(fd, direction) };
+    let Some(me) = park::current() else {
+        return sys::wait_for_fd(fd, direction, None).map(drop);
+    };
     let attempt = me.checkpoint_or_report();
     // What is ready needs no registration, and regular files, always ready, allow none.
     if sys::is_ready(fd, direction)? {
@@ -259,7 +479,7 @@ pub(crate) fn wait_once(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<
         return Err(cancelled());
     }
     let once = Once::new(me, fd)?;
-    wait(me, once.key, direction, Turn::Last)
+    wait(me, once.key, direction, Turn::Last, None)
 }
 
 /// Registers a descriptor with the running task's worker. The kernel registers a descriptor once, be it
@@ -304,4 +524,10 @@ impl Drop for Once<'_> {
 #[cold]
 fn cancelled() -> io::Error {
     io::Error::other(Cancelled)
+}
+
+/// What std's calls report after a timeout, and in non-blocking mode.
+#[cold]
+fn would_block() -> io::Error {
+    io::Error::from_raw_os_error(libc::EWOULDBLOCK)
 }

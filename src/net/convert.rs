@@ -3,105 +3,105 @@
 //! Layer 8. Imports: io. Never: sessions, timers, reactors.
 //!
 //! What comes in is put into non-blocking mode; what goes out is taken out of the reactors and put
-//! back into blocking mode, which its clones share: none of them may still be in use here. std's conversions have no way to fail, and on a live socket neither has
-//! this; should the kernel refuse it all the same, the conversion panics.
+//! back into blocking mode, which its clones share: none of them may still be in use here. std's
+//! conversions have no way to fail, and on a live socket neither has this; should the kernel refuse it
+//! all the same, the conversion panics.
 
-use super::TcpListener;
-use super::TcpStream;
 use crate::io::Io;
+use crate::io::Mode;
+use crate::sys::Direction;
 use socket2::SockRef;
-use std::net;
 use std::os::fd::AsFd;
-use std::os::fd::AsRawFd;
-use std::os::fd::BorrowedFd;
-use std::os::fd::OwnedFd;
-use std::os::fd::RawFd;
 
-fn adopt<S: AsFd>(source: S) -> Io<S> {
-    match SockRef::from(&source).set_nonblocking(true) {
-        Ok(()) => Io::new(source),
-        Err(error) => panic!("a socket that cannot be made non-blocking: {error}"),
+/// Takes a socket in, with the timeouts that std has set on it. It blocks, whatever its mode was.
+pub(crate) fn adopt<S: AsFd>(source: S) -> Io<S> {
+    let socket = SockRef::from(&source);
+    if let Err(error) = socket.set_nonblocking(true) {
+        panic!("a socket that cannot be made non-blocking: {error}");
     }
+    let timeouts = [
+        (Direction::Read, socket.read_timeout().unwrap_or(None)),
+        (Direction::Write, socket.write_timeout().unwrap_or(None)),
+    ];
+    let io = Io::new(source);
+    for (direction, timeout) in timeouts {
+        if timeout.is_some() {
+            io.set_timeout(direction, timeout);
+        }
+    }
+    io
 }
 
-fn give_up<S: AsFd>(io: Io<S>) -> S {
+/// Hands a socket out, in the mode that its user has set.
+pub(crate) fn give_up<S: AsFd>(io: Io<S>) -> S {
+    let mode = io.mode();
     let source = io.into_source();
-    match SockRef::from(&source).set_nonblocking(false) {
+    match SockRef::from(&source).set_nonblocking(mode == Mode::NonBlocking) {
         Ok(()) => source,
         Err(error) => panic!("a socket that cannot be made blocking: {error}"),
     }
 }
 
-impl From<net::TcpStream> for TcpStream {
-    fn from(stream: net::TcpStream) -> Self {
-        Self { io: adopt(stream) }
-    }
-}
+/// The conversions that std gives each of its sockets, and those between a socket and std's.
+macro_rules! conversions {
+    ($ours:ident, $std:ty) => {
+        /// The socket is put into non-blocking mode, which it shares with its clones.
+        impl From<$std> for $ours {
+            fn from(socket: $std) -> Self {
+                Self { io: $crate::net::convert::adopt(socket) }
+            }
+        }
 
-/// The socket is put back into blocking mode, which it shares with its clones: another clone that a
-/// task still uses would block the worker.
-impl From<TcpStream> for net::TcpStream {
-    fn from(stream: TcpStream) -> Self {
-        give_up(stream.io)
-    }
-}
+        /// The socket is put back into blocking mode, which it shares with its clones: another clone
+        /// that a task still uses would block the worker.
+        impl From<$ours> for $std {
+            fn from(socket: $ours) -> Self {
+                $crate::net::convert::give_up(socket.io)
+            }
+        }
 
-impl From<OwnedFd> for TcpStream {
-    fn from(fd: OwnedFd) -> Self {
-        net::TcpStream::from(fd).into()
-    }
-}
+        impl From<std::os::fd::OwnedFd> for $ours {
+            fn from(fd: std::os::fd::OwnedFd) -> Self {
+                <$std>::from(fd).into()
+            }
+        }
 
-impl From<TcpStream> for OwnedFd {
-    fn from(stream: TcpStream) -> Self {
-        give_up(stream.io).into()
-    }
-}
+        impl From<$ours> for std::os::fd::OwnedFd {
+            fn from(socket: $ours) -> Self {
+                $crate::net::convert::give_up(socket.io).into()
+            }
+        }
 
-impl AsFd for TcpStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.source().as_fd()
-    }
-}
+        impl std::os::fd::AsFd for $ours {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.io.source().as_fd()
+            }
+        }
 
-impl AsRawFd for TcpStream {
-    fn as_raw_fd(&self) -> RawFd {
-        self.io.source().as_raw_fd()
-    }
-}
+        impl std::os::fd::AsRawFd for $ours {
+            fn as_raw_fd(&self) -> std::os::fd::RawFd {
+                self.io.source().as_raw_fd()
+            }
+        }
 
-impl From<net::TcpListener> for TcpListener {
-    fn from(listener: net::TcpListener) -> Self {
-        Self { io: adopt(listener) }
-    }
-}
+        impl std::os::fd::IntoRawFd for $ours {
+            fn into_raw_fd(self) -> std::os::fd::RawFd {
+                std::os::fd::OwnedFd::from(self).into_raw_fd()
+            }
+        }
 
-impl From<TcpListener> for net::TcpListener {
-    fn from(listener: TcpListener) -> Self {
-        give_up(listener.io)
-    }
-}
+        impl std::os::fd::FromRawFd for $ours {
+            unsafe fn from_raw_fd(fd: std::os::fd::RawFd) -> Self {
+                // SAFETY: passed on to the caller.
+                unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) }.into()
+            }
+        }
 
-impl From<OwnedFd> for TcpListener {
-    fn from(fd: OwnedFd) -> Self {
-        net::TcpListener::from(fd).into()
-    }
+        impl std::fmt::Debug for $ours {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.io.fmt(f)
+            }
+        }
+    };
 }
-
-impl From<TcpListener> for OwnedFd {
-    fn from(listener: TcpListener) -> Self {
-        give_up(listener.io).into()
-    }
-}
-
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.source().as_fd()
-    }
-}
-
-impl AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.io.source().as_raw_fd()
-    }
-}
+pub(crate) use conversions;

@@ -8,12 +8,12 @@
 use crate::io::Io;
 use crate::io::Left;
 use crate::io::checkpoint;
+use crate::net::convert::conversions;
 use crate::sys;
 use crate::sys::Direction;
 use socket2::SockAddr;
 use socket2::SockRef;
 use socket2::Socket;
-use std::fmt;
 use std::io;
 use std::io::IoSlice;
 use std::io::IoSliceMut;
@@ -57,7 +57,7 @@ use std::net::ToSocketAddrs;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct TcpStream {
-    pub(super) io: Io<net::TcpStream>,
+    io: Io<net::TcpStream>,
 }
 
 impl TcpStream {
@@ -223,9 +223,11 @@ impl TcpStream {
     ///
     /// The system's; out of descriptors, the text names `RLIMIT_NOFILE`.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { io: Io::new(self.io.source().try_clone().map_err(sys::name_limit)?) })
+        Ok(Self { io: self.io.try_clone(|socket| socket.try_clone())? })
     }
 }
+
+conversions!(TcpStream, net::TcpStream);
 
 /// Whether a connection that was begun stands, has failed, or is still on its way.
 fn has_connected(socket: &net::TcpStream) -> io::Result<()> {
@@ -310,12 +312,6 @@ impl Write for TcpStream {
     }
 }
 
-impl fmt::Debug for TcpStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.io.fmt(f)
-    }
-}
-
 /// A listening TCP socket, like [`std::net::TcpListener`].
 ///
 /// # Examples
@@ -337,7 +333,7 @@ impl fmt::Debug for TcpStream {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct TcpListener {
-    pub(super) io: Io<net::TcpListener>,
+    io: Io<net::TcpListener>,
 }
 
 impl TcpListener {
@@ -401,9 +397,11 @@ impl TcpListener {
     ///
     /// The system's; out of descriptors, the text names `RLIMIT_NOFILE`.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { io: Io::new(self.io.source().try_clone().map_err(sys::name_limit)?) })
+        Ok(Self { io: self.io.try_clone(|socket| socket.try_clone())? })
     }
 }
+
+conversions!(TcpListener, net::TcpListener);
 
 /// `accept4(2)`: the new descriptor is non-blocking from the start, without a call of its own.
 fn accept_one(listener: &net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
@@ -413,12 +411,6 @@ fn accept_one(listener: &net::TcpListener) -> io::Result<(TcpStream, SocketAddr)
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a peer without an IP address"));
     };
     Ok((TcpStream { io: Io::new(net::TcpStream::from(socket)) }, addr))
-}
-
-impl fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.io.fmt(f)
-    }
 }
 
 /// The connections of a [`TcpListener`], endlessly.

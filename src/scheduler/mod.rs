@@ -463,7 +463,11 @@ impl Worker {
             // SAFETY: the sender has claimed the task's session and left the rest to us.
             Message::Wake(core) => self.queue.push(unsafe { &*core }),
             Message::Cancel(order) => self.cancel_published(order.0, order.1),
-            Message::Deregister(token) => self.reactor.forget(SourceKey::from_token(token)),
+            Message::Deregister(token) => {
+                if let Some(key) = SourceKey::from_token(token) {
+                    self.reactor.forget(key);
+                }
+            }
         });
     }
 

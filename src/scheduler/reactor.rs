@@ -27,6 +27,7 @@ use std::cell::Cell;
 use std::cell::OnceCell;
 use std::cell::RefCell;
 use std::io;
+use std::num::NonZero;
 use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 use std::os::fd::BorrowedFd;
@@ -89,16 +90,21 @@ impl Bell for WakerBell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SourceKey {
     index: u32,
-    generation: u32,
+    generation: Generation,
 }
+
+/// Tells the users of a slab entry apart. Not zero, so that a free entry needs no word of its own.
+type Generation = NonZero<u32>;
 
 impl SourceKey {
     fn token(self) -> Token {
-        Token((self.generation as usize) << 32 | self.index as usize)
+        Token((self.generation.get() as usize) << 32 | self.index as usize)
     }
 
-    pub(crate) fn from_token(token: usize) -> Self {
-        Self { index: token as u32, generation: (token >> 32) as u32 }
+    /// `None` for what no key has as its token.
+    pub(crate) fn from_token(token: usize) -> Option<Self> {
+        let generation = NonZero::new((token >> 32) as u32)?;
+        Some(Self { index: token as u32, generation })
     }
 }
 
@@ -147,11 +153,11 @@ impl Half {
     }
 }
 
-/// One cache line: it is looked at for each call and each event.
+/// One cache line, in the slab too: it is looked at for each call and each event.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Source {
-    generation: u32,
+    generation: Generation,
     read: Half,
     write: Half,
     /// No urgent data, hang-up or error was reported, so a short read has emptied the socket.
@@ -173,7 +179,7 @@ pub(crate) struct Reactor {
     poll: RefCell<mio::Poll>,
     events: RefCell<mio::Events>,
     sources: RefCell<Slab<Source>>,
-    next_generation: Cell<u32>,
+    next_generation: Cell<Generation>,
     /// Made for the first deadline that a timeout in milliseconds would miss by too much.
     alarm: OnceCell<TimerFd>,
     /// What the alarm was last set for, so that the same deadline costs one system call.
@@ -192,7 +198,7 @@ impl Reactor {
             poll: RefCell::new(poll),
             events: RefCell::new(mio::Events::with_capacity(EVENTS_PER_POLL)),
             sources: RefCell::new(Slab::new()),
-            next_generation: Cell::new(0),
+            next_generation: Cell::new(Generation::MIN),
             alarm: OnceCell::new(),
             alarm_set_for: Cell::new(0),
             remote,
@@ -213,7 +219,8 @@ impl Reactor {
     pub(crate) fn register(&self, fd: BorrowedFd<'_>) -> io::Result<SourceKey> {
         let generation = self.next_generation.get();
         // The highest generation is left to `BELL` and `ALARM`.
-        self.next_generation.set((generation + 1) % u32::MAX);
+        let next = generation.checked_add(1).filter(|&next| next < Generation::MAX);
+        self.next_generation.set(next.unwrap_or(Generation::MIN));
         let source = Source {
             generation,
             read: Half::new(),
@@ -358,7 +365,7 @@ impl Reactor {
         }
         let sources = self.sources.borrow();
         for event in events.iter() {
-            let key = SourceKey::from_token(event.token().0);
+            let Some(key) = SourceKey::from_token(event.token().0) else { continue };
             let Some(source) = sources.get(key.index as usize) else { continue };
             if source.generation != key.generation {
                 continue; // the last owner's event

@@ -1,7 +1,8 @@
 //! Descriptors: the calls that neither std, mio nor socket2 has.
 //!
-//! Layer 0. Imports: nothing of this crate. Never: tasks, reactors.
+//! Layer 0. Imports: clock. Never: tasks, reactors.
 
+use crate::clock::now;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -10,6 +11,7 @@ use std::os::fd::BorrowedFd;
 use std::os::fd::FromRawFd;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
+use std::time::Instant;
 
 /// Which way bytes flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +20,26 @@ pub(crate) enum Direction {
     Write,
 }
 
-/// Blocks this thread until `fd` may be ready, for an OS thread that runs no tasks.
-pub(crate) fn wait_for_fd(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<()> {
-    poll(fd, direction, -1).map(drop)
+/// Blocks this thread until `fd` may be ready, for an OS thread that runs no tasks; false if the deadline
+/// was first.
+pub(crate) fn wait_for_fd(
+    fd: BorrowedFd<'_>,
+    direction: Direction,
+    deadline: Option<Instant>,
+) -> io::Result<bool> {
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(now()));
+        // Rounded up: what is awaited is never given up early.
+        let timeout_ms = left.map_or(-1, |left| {
+            libc::c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX)
+        });
+        if poll(fd, direction, timeout_ms)? {
+            return Ok(true);
+        }
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(false);
+        }
+    }
 }
 
 /// Whether a call on `fd` would not block now.
@@ -28,26 +47,24 @@ pub(crate) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<b
     poll(fd, direction, 0)
 }
 
-/// `poll(2)`; a timeout of -1 is none.
+/// `poll(2)`, once; a timeout of -1 is none. A signal ends it early.
 fn poll(fd: BorrowedFd<'_>, direction: Direction, timeout_ms: libc::c_int) -> io::Result<bool> {
     let events = match direction {
         Direction::Read => libc::POLLIN,
         Direction::Write => libc::POLLOUT,
     };
     let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
-    loop {
-        // SAFETY: `entry` is one valid `pollfd`, borrowed for the call.
-        let ready = unsafe { libc::poll(&raw mut entry, 1, timeout_ms) };
-        if entry.revents & libc::POLLNVAL != 0 {
-            return Err(io::Error::from_raw_os_error(libc::EBADF));
-        }
-        if ready >= 0 {
-            return Ok(ready > 0);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
+    // SAFETY: `entry` is one valid `pollfd`, borrowed for the call.
+    let ready = unsafe { libc::poll(&raw mut entry, 1, timeout_ms) };
+    if entry.revents & libc::POLLNVAL != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    match ready {
+        0.. => Ok(ready > 0),
+        _ => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            error => Err(error),
+        },
     }
 }
 
