@@ -90,13 +90,16 @@ fn drive(a: Args) {
             })
         }
         "echo" => {
-            let buf = a.flag("buf", 16384) as usize;
+            let how = Echo {
+                buf: a.flag("buf", 16384) as usize,
+                readable: a.flag("readable", 0) == 1,
+            };
             let l = TcpListener::bind("127.0.0.1:0").unwrap();
             listening(l.local_addr().unwrap().port());
             pool(|pool| {
                 for s in l.incoming() {
                     let s = s.unwrap();
-                    pool.spawn(move || echo(s, buf));
+                    pool.spawn(move || echo(s, how));
                 }
             })
         }
@@ -114,11 +117,32 @@ fn drive(a: Args) {
     }
 }
 
-fn echo(mut s: TcpStream, buf: usize) {
+/// The largest buffer that lies on the task's stack, as in a program written for green threads: what
+/// is larger goes to the heap, so that no 16 KiB are zeroed for each connection.
+const ON_STACK: usize = 1024;
+
+fn echo(s: TcpStream, how: Echo) {
     let _ = s.set_nodelay(true);
-    let mut b = vec![0u8; buf];
+    if how.buf <= ON_STACK {
+        echo_with(s, &mut [0; ON_STACK][..how.buf], how)
+    } else {
+        echo_with(s, &mut vec![0; how.buf], how)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Echo {
+    buf: usize,
+    /// Wait without a buffer.
+    readable: bool,
+}
+
+fn echo_with(mut s: TcpStream, b: &mut [u8], how: Echo) {
     loop {
-        match s.read(&mut b) {
+        if how.readable && giambio::lowlevel::wait_readable(&s).is_err() {
+            return;
+        }
+        match s.read(b) {
             Ok(0) | Err(_) => return,
             Ok(n) => {
                 if s.write_all(&b[..n]).is_err() {
