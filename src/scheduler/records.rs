@@ -14,8 +14,16 @@ use std::cell::Cell;
 use std::fmt;
 use std::ptr;
 
-/// Sizes are rounded up to this, one cache line, and aligned to it.
+/// Sizes, with the allocator's word before each, are rounded up to this, one cache line.
 const GRAIN: usize = 64;
+
+/// What glibc keeps before each block.
+const HEADER: usize = 8;
+
+/// What every allocator gives without further ado. glibc spends 112 bytes beside each block that is to be
+/// aligned to a cache line. Rejected: spans of aligned blocks, which save as much, but with them
+/// spawning takes 72 ns instead of 65.
+const ALIGN: usize = 16;
 
 /// Larger records, that is larger closures and values, go to the allocator each time.
 const LARGEST: usize = 1024;
@@ -38,11 +46,17 @@ pub(crate) struct Records {
 /// The index of a layout's free list, and the layout of all blocks in it.
 #[inline]
 fn class(layout: Layout) -> Option<(usize, Layout)> {
-    let index = layout.size().checked_sub(1)? / GRAIN;
-    if index >= LARGEST / GRAIN || layout.align() > GRAIN {
+    let index = (layout.size() + HEADER - 1) / GRAIN;
+    if index >= LARGEST / GRAIN || layout.align() > ALIGN {
         return None;
     }
-    Layout::from_size_align((index + 1) * GRAIN, GRAIN).ok().map(|rounded| (index, rounded))
+    block(index).map(|rounded| (index, rounded))
+}
+
+/// The layout of all blocks in a free list.
+#[inline]
+fn block(index: usize) -> Option<Layout> {
+    Layout::from_size_align((index + 1) * GRAIN - HEADER, ALIGN).ok()
 }
 
 impl Records {
@@ -116,7 +130,7 @@ impl Records {
     pub(crate) fn clear(&self) {
         for (index, free) in self.by_size.iter().enumerate() {
             free.count.set(0);
-            let Ok(layout) = Layout::from_size_align((index + 1) * GRAIN, GRAIN) else { continue };
+            let Some(layout) = block(index) else { continue };
             let mut block = free.first.replace(ptr::null_mut());
             while !block.is_null() {
                 // SAFETY: a block in the list is ours alone and begins with the address of the next.

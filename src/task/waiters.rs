@@ -101,8 +101,7 @@ impl Waiters {
     #[inline]
     pub(crate) fn prefetch_first_task(&self) {
         if let Some(&(Who::Task(core), _)) = self.0.front().map(Waiter::value) {
-            sys::prefetch(core.cast());
-            sys::prefetch(core.cast::<u8>().wrapping_add(64));
+            Core::prefetch_record(core);
         }
     }
 
