@@ -42,6 +42,10 @@ pub enum WaitReason {
     Event,
     /// Until a semaphore has a permit for it.
     Semaphore,
+    /// Until a helper thread can make a call for it.
+    Helper,
+    /// Until a helper thread has made a call for it.
+    Call,
 }
 
 impl WaitReason {
@@ -61,6 +65,7 @@ impl WaitReason {
             Self::Unpark => "`park`",
             Self::Event => "`Event::wait`",
             Self::Semaphore => "`Semaphore::acquire`",
+            Self::Helper | Self::Call => "`unblock` or the lookup of a host's name",
         }
     }
 }
@@ -81,6 +86,8 @@ impl fmt::Display for WaitReason {
             Self::Settle => f.write_str("waits for every other task to park"),
             Self::Event => f.write_str("waits for an event to be triggered"),
             Self::Semaphore => f.write_str("waits for a permit of a semaphore"),
+            Self::Helper => f.write_str("waits for a helper thread to be free"),
+            Self::Call => f.write_str("waits for a call on a helper thread to return"),
         }
     }
 }

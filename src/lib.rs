@@ -61,6 +61,8 @@ mod runtime;
 #[expect(unsafe_code, reason = "scopes that lie in the frames of their tasks")]
 mod scope;
 mod time;
+#[expect(unsafe_code, reason = "calls that borrow from their task's frame")]
+mod unblock;
 
 // Layer 7: between tasks.
 pub mod sync;
@@ -113,3 +115,5 @@ pub use time::sleep;
 pub use time::sleep_forever;
 pub use time::sleep_until;
 pub use time::yield_now;
+pub use unblock::try_unblock;
+pub use unblock::unblock;

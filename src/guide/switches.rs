@@ -25,6 +25,7 @@
 //! | [`Parker::park`](crate::lowlevel::Parker::park), [`Parker::park_timeout`](crate::lowlevel::Parker::park_timeout) | without a token | yes | really waits |
 //! | [`Event::wait`](crate::sync::Event::wait) | until it is set | yes | really waits |
 //! | [`Semaphore::acquire`](crate::sync::Semaphore::acquire) | without a permit | yes | really waits |
+//! | [`unblock`](crate::unblock()), [`try_unblock`](crate::try_unblock) | always, until the helper thread has made the call | yes; not cut once the call has begun | really wait |
 //! | [`testing::settle`](crate::testing::settle), [`Sequencer::step`](crate::testing::Sequencer::step) | yes | yes | really waits |
 //! | [`testing::assert_checkpoint`](crate::testing::assert_checkpoint), [`testing::Cut::run`](crate::testing::Cut::run) | as their closures do | at their end | as their closures do |
 //! | [`finally`](crate::finally), [`shield`](crate::shield), [`shield_for`](crate::shield_for), [`on_big_stack`](crate::on_big_stack) | as their closures do | no | as their closures do |
@@ -40,11 +41,12 @@
 //! dropping a permit, a handle or a socket, [`clock`](crate::clock()), the getters and setters of sockets,
 //! [`task::current`](crate::task::current), [`debug`](crate::debug) as a whole, and `println!`, which
 //! blocks the thread like everything that is std's own: `std::fs`, `std::process`,
-//! `std::sync::Mutex`, host names given to `connect` and `bind`.
+//! `std::sync::Mutex`, host names given to `connect` and `bind`; in [`unblock`](crate::unblock()) that blocks
+//! a helper thread instead.
 //!
 //! Under [`task::no_unwind`](crate::task::no_unwind), checkpoints do not raise: calls that return an
 //! [`io::Result`](std::io::Result) report a pending cancellation as an error of kind `Other`
-//! ([`io::Cancelled`](crate::io::Cancelled)), the others go on waiting.
+//! ([`io::Cancelled`](crate::io::Cancelled)), the others go on waiting, and so does `try_unblock`.
 //!
 //! Outside of [`run`](crate::run) the calls that have a meaning there block the thread: sockets, `sleep`,
-//! `Parker`, `Event`, `Semaphore`, `lowlevel`.
+//! `Parker`, `Event`, `Semaphore`, `lowlevel`; `unblock` calls its closure right there.

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::hooks::Debugger;
 use crate::park;
 use crate::park::Class;
+use crate::park::DEFAULT_HELPER_THREADS;
 use crate::park::Schedule;
 use crate::park::Worker;
 use crate::pool::record;
@@ -95,6 +96,7 @@ pub struct Builder {
     debugger: Option<Box<dyn Debugger>>,
     clock: Clock,
     schedule: Schedule,
+    helper_threads: usize,
 }
 
 impl Builder {
@@ -105,6 +107,7 @@ impl Builder {
             debugger: None,
             clock: Clock::system(),
             schedule: Schedule::Fifo,
+            helper_threads: DEFAULT_HELPER_THREADS,
         }
     }
 
@@ -151,6 +154,37 @@ impl Builder {
         self
     }
 
+    /// Sets how many calls of [`unblock`](crate::unblock()) and lookups of host names may run at once, each
+    /// on a helper thread: 64 unless set. Further ones wait their turn, first in, first out.
+    ///
+    /// A call that was abandoned, as the lookup of a cancelled `connect` is, counts until it has returned.
+    /// The threads themselves are shared by all runtimes of the process.
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// let running = AtomicUsize::new(0);
+    /// let call = || {
+    ///     assert_eq!(running.fetch_add(1, Ordering::Relaxed), 0);
+    ///     running.fetch_sub(1, Ordering::Relaxed);
+    /// };
+    /// let mut runtime = giambio::Builder::new().helper_threads(1).build()?;
+    /// runtime.run(|| giambio::join_all((0..3).map(|_| || giambio::unblock(call))));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn helper_threads(mut self, limit: usize) -> Self {
+        assert!(limit > 0, "a limit of 0 helper threads: no call could ever be made");
+        self.helper_threads = limit;
+        self
+    }
+
     pub(crate) fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
@@ -165,8 +199,9 @@ impl Builder {
     /// than 10 ms.
     pub fn build(self) -> io::Result<Runtime> {
         let stack = Class::for_usable(self.stack_size)?;
-        let worker = Worker::new(self.clock, stack, self.debugger, self.schedule)
-            .map_err(sys::name_limit)?;
+        let worker =
+            Worker::new(self.clock, stack, self.debugger, self.schedule, self.helper_threads)
+                .map_err(sys::name_limit)?;
         Ok(Runtime { worker: Box::new(worker) })
     }
 }

@@ -162,7 +162,7 @@ impl Worker {
         self.read_inbox();
         self.expire_timers();
         if in_a_test && self.queue.is_empty() {
-            self.pretend_to_wait(until);
+            self.pretend_to_wait(max_wait, until);
         }
     }
 
@@ -180,9 +180,12 @@ impl Worker {
 
     /// Somebody waits for everybody else to park, or time passes only in the host's name.
     #[cold]
-    fn pretend_to_wait(&self, until: Option<Nanos>) {
+    fn pretend_to_wait(&self, max_wait: Option<Duration>, until: Option<Nanos>) {
         if let Some(settled) = self.settlers.claim_first() {
             return self.queue.push(settled);
+        }
+        if self.offload.waiting.get() > 0 {
+            return self.sleep_in_a_test(max_wait);
         }
         let next = self.timers.borrow().next();
         if let Some(at) = next.into_iter().chain(until).min() {

@@ -6,6 +6,8 @@
 //! an idle program never wakes for nothing. Under a test's clock it moves the time instead.
 
 use super::Worker;
+use super::offload;
+use super::offload::Others;
 use crate::clock::Nanos;
 use crate::sys;
 use crate::task::Core;
@@ -20,6 +22,9 @@ use std::time::Duration;
 /// late in the median), with a timerfd and its one or two further system calls; a later one may be up to
 /// a millisecond late, so that one wake-up serves all that are due in the same millisecond.
 pub(super) const PRECISE_BELOW: Nanos = 10_000_000;
+
+/// How soon a worker looks for other threads again, if one that it has seen may be about to leave.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 pub(crate) static DEADLINE_PASSED: Cause = Cause::Known("a deadline has passed");
 static DEADLOCK: Cause = Cause::Known("every task waited for ever");
@@ -55,14 +60,15 @@ impl Worker {
         if !self.settlers.is_empty() || self.clock.is_virtual() {
             return self.idle_in_a_test();
         }
+        let mut until = None;
         if self.nothing_is_in_sight() {
-            self.look_for_deadlock();
+            until = self.look_for_deadlock();
             if !self.queue.is_empty() {
                 return;
             }
         }
         if self.inbox.fall_asleep() {
-            self.poll(self.timeout(None));
+            self.poll(self.timeout(until));
             self.read_inbox();
             self.expire_timers();
         }
@@ -80,6 +86,10 @@ impl Worker {
             self.queue.push(settled);
             return;
         }
+        if self.offload.waiting.get() > 0 {
+            // The call takes real time, and none that this clock knows of.
+            return self.sleep_in_a_test(None);
+        }
         if self.waiting_for_io.get() > 0 {
             return self.give_up("real I/O is waited for, and time stands still");
         }
@@ -89,13 +99,25 @@ impl Worker {
                 self.clock.advance_to(at);
                 self.expire_timers();
             }
+            // An abandoned call might wake somebody, or be waited for in vain: that is known at its end.
+            None if self.offload.is_any_running() => self.sleep_in_a_test(None),
             None => self.give_up("every task waits, and no deadline is left to jump to"),
+        }
+    }
+
+    /// Waits in real time, for what cannot be hurried, while the test's time stands still.
+    pub(super) fn sleep_in_a_test(&self, max_wait: Option<Duration>) {
+        if self.inbox.fall_asleep() {
+            self.poll(max_wait);
+            self.read_inbox();
         }
     }
 
     /// Only another thread can end the sleep.
     pub(super) fn nothing_is_in_sight(&self) -> bool {
-        self.timers.borrow().is_empty() && self.waiting_for_io.get() == 0
+        self.timers.borrow().is_empty()
+            && self.waiting_for_io.get() == 0
+            && self.offload.waiting.get() == 0
     }
 
     /// When the worker has something to do again, as far as that is known.
@@ -154,16 +176,23 @@ impl Worker {
         }
     }
 
-    /// Nothing can ever wake a task unless another thread does.
+    /// Nothing can ever wake a task unless another thread does. Returns when to look again, if that is to
+    /// be soon.
+    ///
+    /// A helper with an abandoned call is another thread, and at its end leaves a letter: until then it is
+    /// not known whether it wakes somebody.
     #[cold]
-    fn look_for_deadlock(&self) {
-        if sys::thread_count().is_none_or(|threads| threads > 1) {
-            return self.warn_once("every task waits for another thread");
+    fn look_for_deadlock(&self) -> Option<Nanos> {
+        match offload::helpers().others() {
+            Others::Exist => self.warn_once("every task waits for another thread"),
+            Others::MayBeLeaving => return self.deadline_after(LOOK_AGAIN),
+            // The last other thread may have ended just now: what it has left is read first.
+            Others::DoNotExist if !self.inbox.is_empty() => {}
+            Others::DoNotExist => {
+                self.give_up("deadlock: every task waits, and nothing can wake one");
+            }
         }
-        // The last other thread may have ended just now: what it has left is read first.
-        if self.inbox.is_empty() {
-            self.give_up("deadlock: every task waits, and nothing can wake one");
-        }
+        None
     }
 
     /// Not before each sleep: a program may wait for its other threads often and rightly.

@@ -9,6 +9,7 @@
 mod drive;
 mod idle;
 mod memory;
+pub(crate) mod offload;
 pub(crate) mod reactor;
 pub(crate) mod records;
 mod run_queue;
@@ -46,6 +47,7 @@ use crate::task::waiters::Waiters;
 use drive::Host;
 pub use drive::Tick;
 pub(crate) use idle::DEADLINE_PASSED;
+use offload::Share;
 use reactor::Reactor;
 use reactor::SourceKey;
 use records::Records;
@@ -132,6 +134,8 @@ pub(crate) struct Worker {
     id: u64,
     /// Tasks parked until the world outside does something.
     pub(crate) waiting_for_io: Cell<u32>,
+    /// Calls that helper threads make for this runtime.
+    pub(crate) offload: Share,
     /// Tasks parked until all others are.
     pub(crate) settlers: Waiters,
     /// Tasks parked while it could not be told whether they were unwinding.
@@ -155,6 +159,7 @@ impl Worker {
         default_stack: Class,
         debugger: Option<Box<dyn Debugger>>,
         schedule: Schedule,
+        helper_threads: usize,
     ) -> io::Result<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         sys::watch_forks(local::forget_after_fork);
@@ -183,6 +188,7 @@ impl Worker {
             reactor,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             waiting_for_io: Cell::new(0),
+            offload: Share::new(helper_threads),
             settlers: Waiters::new(),
             in_doubt: List::new(),
             last_task_id: Cell::new(0),
@@ -468,6 +474,7 @@ impl Worker {
                     self.reactor.forget(key);
                 }
             }
+            Message::CallEnded => self.end_call(),
         });
     }
 

@@ -65,11 +65,43 @@ pub(crate) fn shortage(len: usize, refusal: &io::Error) -> Shortage {
     }
 }
 
-/// What a process may have only so many bytes of.
+/// Says which limit `refusal` may have meant, with which a thread could not be started. The kind is
+/// `QuotaExceeded`: the system's own, `WouldBlock`, asks callers to try again.
+#[cold]
+pub(crate) fn name_thread_limit(refusal: &io::Error) -> io::Error {
+    const STACK: usize = 2 << 20; // what std asks for by default
+    if let Some(limit) = exceeded(Quota::AddressSpace, STACK) {
+        let shortage = Shortage::AddressSpace(limit);
+        return io::Error::new(io::ErrorKind::QuotaExceeded, format!("out of threads: {shortage}"));
+    }
+    let is = |limit: Option<u64>| limit.map_or(String::new(), |limit| format!(" is {limit}"));
+    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse().ok();
+    let user = is(limit_on(Quota::Threads));
+    let system = is(number("/proc/sys/kernel/threads-max"));
+    let group = is(pids_max().as_deref().and_then(number));
+    let text = format!(
+        "out of threads: RLIMIT_NPROC (`ulimit -u`){user}, kernel.threads-max{system}, pids.max of the \
+         control group{group}: {refusal}"
+    );
+    io::Error::new(io::ErrorKind::QuotaExceeded, text)
+}
+
+/// The file with this process's limit on threads in the second version of control groups.
+fn pids_max() -> Option<String> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    Some(format!("/sys/fs/cgroup{}/pids.max", group.trim_end_matches('/')))
+}
+
+/// What a process may have only so much of.
 #[derive(Clone, Copy)]
 enum Quota {
+    /// In bytes.
     AddressSpace,
+    /// In bytes.
     Data,
+    /// Of all processes of its user.
+    Threads,
 }
 
 /// The limit, if there is one and `len` bytes more would be over it.
@@ -79,11 +111,12 @@ fn exceeded(quota: Quota, len: usize) -> Option<u64> {
     is_over.then_some(limit)
 }
 
-/// `RLIMIT_AS` or `RLIMIT_DATA` in bytes, if there is one.
+/// `RLIMIT_AS`, `RLIMIT_DATA` or `RLIMIT_NPROC`, if there is one.
 fn limit_on(quota: Quota) -> Option<u64> {
     let resource = match quota {
         Quota::AddressSpace => libc::RLIMIT_AS,
         Quota::Data => libc::RLIMIT_DATA,
+        Quota::Threads => libc::RLIMIT_NPROC,
     };
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: the pointer is valid for the call. A failure leaves what stands above.
@@ -97,6 +130,7 @@ fn used_of(quota: Quota) -> Option<u64> {
     let field = match quota {
         Quota::AddressSpace => 0,
         Quota::Data => 5,
+        Quota::Threads => return None,
     };
     let statm = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_ascii_whitespace().nth(field)?.parse().ok()?;

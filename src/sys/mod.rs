@@ -18,6 +18,7 @@
 //!   zeroed, and what was guarded among them still is.
 //! * `for_each_resident(start, len, each)`: which pages have memory behind them, if that is known.
 //! * `shortage(len, refusal) -> Shortage`: the limit that a refused `reserve` has met.
+//! * `name_thread_limit(refusal) -> io::Error`: the same for a thread that was refused.
 //! * `watch_faults(look)`: has `look` called when memory is accessed that must not be.
 //! * `SignalStack::ensure()`: a stack for `look` on this thread, if it has none.
 //! * `trim_heap()`: the allocator's free memory goes back too, as far as it can be told to.
@@ -55,7 +56,7 @@ pub(crate) use fork::{forks, watch_forks};
 #[cfg(unix)]
 pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
 #[cfg(unix)]
-pub(crate) use limits::{Shortage, shortage};
+pub(crate) use limits::{Shortage, name_thread_limit, shortage};
 #[cfg(unix)]
 pub(crate) use unix::{discard, guard, page_size, protect, release, reserve};
 #[cfg(unix)]

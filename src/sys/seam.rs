@@ -12,6 +12,7 @@ pub(crate) enum Call {
     Guard,
     Protect,
     Discard,
+    StartThread,
 }
 
 thread_local! {
@@ -34,7 +35,7 @@ pub(crate) fn count(call: Call, f: impl FnOnce()) -> usize {
     COUNTED.take().map_or(0, |(_, count)| count)
 }
 
-pub(super) fn answer(call: Call) -> io::Result<()> {
+pub(crate) fn answer(call: Call) -> io::Result<()> {
     if let Some((counted, count)) = COUNTED.get().filter(|(counted, _)| *counted == call) {
         COUNTED.set(Some((counted, count + 1)));
     }

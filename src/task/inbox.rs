@@ -33,6 +33,8 @@ pub(crate) enum Message {
     Cancel(Box<(CancelKey, Option<String>)>),
     /// Forget a source that was closed on another thread.
     Deregister(usize),
+    /// An abandoned call has come to its end on its helper thread.
+    CallEnded,
 }
 
 /// A message and its link. A `Wake` lies in its task's record, every other one in a box.
@@ -50,7 +52,7 @@ impl Letter {
     pub(super) fn task(&self) -> *const Core {
         match self.message {
             Message::Wake(core) => core,
-            Message::Cancel(_) | Message::Deregister(_) => unreachable!("a task's letter wakes it"),
+            _ => unreachable!("a task's letter wakes it"),
         }
     }
 }
@@ -154,9 +156,7 @@ impl Inbox {
             let message = match letter.message {
                 Message::Wake(core) => Message::Wake(core),
                 // SAFETY: `post` boxed this letter and nobody refers to it any more.
-                Message::Cancel(_) | Message::Deregister(_) => unsafe {
-                    Box::from_raw(oldest_first).message
-                },
+                _ => unsafe { Box::from_raw(oldest_first).message },
             };
             oldest_first = next;
             read(message);

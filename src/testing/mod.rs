@@ -25,7 +25,8 @@ pub use sequencer::Step;
 /// jumps to the next deadline when every task waits.
 ///
 /// Sleeps and timeouts of hours take no real time, and a test of them neither waits nor flickers.
-/// Sockets work as long as both ends are in the test and nobody has to wait for the world outside.
+/// Sockets work as long as both ends are in the test and nobody has to wait for the world outside. A call
+/// of [`unblock`](crate::unblock()) is waited for in real time, during which this clock stands still.
 ///
 /// # Panics
 ///

@@ -47,14 +47,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 /// The report with which `run` panics.
 #[track_caller]
-fn report_of(main: impl FnOnce()) -> String {
+pub(crate) fn report_of(main: impl FnOnce()) -> String {
     let panicked = catch_unwind(AssertUnwindSafe(|| giambio::run(main)));
     *panicked.expect_err("a deadlock was not found").downcast().expect("a report is a text")
 }
 
 /// The line of a report that names a task.
 #[track_caller]
-fn line_of<'r>(report: &'r str, task: &str) -> &'r str {
+pub(crate) fn line_of<'r>(report: &'r str, task: &str) -> &'r str {
     let found = report.lines().find(|line| line.contains(&format!("'{task}'")));
     found.unwrap_or_else(|| panic!("no task {task} in this report:\n{report}"))
 }

@@ -70,6 +70,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         end: REFUSED,
     },
     Scenario {
+        name: "a_call_on_a_helper_in_the_child_of_a_fork_aborts",
+        run: || child_aborts(|| giambio::unblock(|| ())),
+        end: REFUSED,
+    },
+    Scenario {
         name: "a_wait_for_a_descriptor_in_the_child_of_a_fork_aborts",
         run: || child_aborts(|| giambio::lowlevel::wait_writable(io::stderr()).unwrap()),
         end: REFUSED,

@@ -12,6 +12,7 @@ mod fallback;
 mod faults;
 mod forks;
 mod mappings;
+mod offload;
 mod overflow;
 mod signals;
 
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         fallback::SCENARIOS,
         faults::SCENARIOS,
         forks::SCENARIOS,
+        offload::SCENARIOS,
         overflow::SCENARIOS,
         signals::SCENARIOS,
     ]

@@ -28,6 +28,8 @@ mod log_sink;
 mod lowlevel;
 mod map;
 mod matrix;
+mod offload;
+mod offload_turns;
 mod on_failure;
 mod originals;
 mod originals_net;

@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["hooks", "task"],
     &["scheduler"],
     &["park", "wait_queue", "big_stack"],
-    &["scope", "pool", "runtime", "time"],
+    &["scope", "pool", "runtime", "time", "unblock"],
     &["sync", "channel"],
     &["io", "net", "os", "fs", "process", "signal", "thread", "lowlevel"],
     &["debug", "testing", "guide"],

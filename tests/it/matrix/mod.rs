@@ -54,6 +54,18 @@ macro_rules! matrix {
             );
         }
     };
+    ($time:ident, $call:ident is not cut once it has begun) => {
+        mod $call {
+            matrix!(@tests $time $call
+                cancelled_before_it_is_not_done: CANCELLED_BEFORE
+                cancelled_while_parked_it_is_done_and_the_next_call_is_cut: DONE_ALTHOUGH_CANCELLED
+                racing_with_its_completion_it_is_done: RACING
+                under_a_shield_it_is_done: SHIELDED
+                where_nothing_may_unwind_it_waits: NO_UNWIND
+                while_the_task_unwinds_it_waits: UNWINDING
+            );
+        }
+    };
     ($time:ident: $($call:ident),+ $(,)?) => { $(
         mod $call {
             matrix!(@tests $time $call
@@ -95,6 +107,7 @@ macro_rules! matrix {
 }
 
 mod between_waits;
+mod offload;
 mod situations;
 mod sockets;
 mod sync;
@@ -205,10 +218,11 @@ impl Time {
     }
 
     fn builder(self) -> Builder {
-        match self {
+        let builder = match self {
             Self::Virtual => testing::builder(),
             Self::Real => Builder::new(),
-        }
+        };
+        builder.helper_threads(1)
     }
 }
 

@@ -248,6 +248,37 @@ fn shielded(trial: &Trial<'_>) {
     assert_cancelled();
 }
 
+pub(super) const DONE_ALTHOUGH_CANCELLED: &[Situation] = &[
+    |trial| {
+        let cancel_and_complete = |scope: &Canceller| {
+            trial.until_parked();
+            scope.cancel();
+            trial.until_parked();
+            trial.complete();
+        };
+        let cut = in_scope(cancel_and_complete, |_| {
+            trial.call();
+            trial.assert_done(1);
+            assert_cancelled();
+        });
+        assert!(cut);
+    },
+    |trial| {
+        pool(|outside| {
+            outside.spawn(|| {
+                sleep(ms(5));
+                trial.complete();
+            });
+            let slow = skip_after(ms(1), |_| {
+                trial.call();
+                trial.assert_done(1);
+                assert_cancelled();
+            });
+            assert!(slow.is_none());
+        });
+    },
+];
+
 pub(super) const NO_UNWIND: &[Situation] = &[
     |trial| {
         trial.complete();
