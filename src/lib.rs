@@ -64,6 +64,7 @@ mod time;
 
 // Layer 7: between tasks.
 pub mod sync;
+mod unblock;
 
 // Layer 8: std's names, std's shapes.
 #[expect(unsafe_code, reason = "links nodes that lie on the waiting task's stack")]

@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["scheduler"],
     &["park", "wait_queue", "big_stack"],
     &["scope", "pool", "runtime", "time"],
-    &["sync", "channel"],
+    &["sync", "channel", "unblock"],
     &["io", "net", "os", "fs", "process", "signal", "thread", "lowlevel"],
     &["debug", "testing", "guide"],
 ];
