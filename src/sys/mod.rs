@@ -40,6 +40,8 @@ mod fork;
 mod io;
 #[cfg(unix)]
 mod limits;
+#[cfg(unix)]
+mod names;
 #[cfg(test)]
 pub(crate) mod seam;
 #[cfg(unix)]
@@ -56,6 +58,8 @@ pub(crate) use fork::{forks, watch_forks};
 pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
 #[cfg(unix)]
 pub(crate) use limits::{Shortage, shortage};
+#[cfg(unix)]
+pub(crate) use names::{IpVersion, look_up};
 #[cfg(unix)]
 pub(crate) use unix::{discard, guard, page_size, protect, release, reserve};
 #[cfg(unix)]
