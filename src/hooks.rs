@@ -26,6 +26,8 @@ pub enum WaitReason {
     Readable,
     /// Until a descriptor can be written.
     Writable,
+    /// Until one of a host's addresses has answered.
+    Connect,
     /// Until another task has ended.
     Join(TaskId),
     /// Until the last child of its pool has ended.
@@ -57,6 +59,7 @@ impl WaitReason {
             Self::SleepForever => "`sleep_forever`",
             Self::Readable => "a read or an `accept`",
             Self::Writable => "a write or a `connect`",
+            Self::Connect => "`connect` to a host name",
             Self::Join(_) => "`join`",
             Self::PoolEnd => "the end of a pool",
             Self::Start => "`start`",
@@ -78,6 +81,7 @@ impl fmt::Display for WaitReason {
             Self::SleepForever => f.write_str("sleeps for ever"),
             Self::Readable => f.write_str("waits for a descriptor to become readable"),
             Self::Writable => f.write_str("waits for a descriptor to become writable"),
+            Self::Connect => f.write_str("waits for one of a host's addresses to answer"),
             Self::Join(id) => write!(f, "waits for task {id} to end"),
             Self::PoolEnd => f.write_str("waits for its pool's last child"),
             Self::Unpark => f.write_str("waits to be unparked"),

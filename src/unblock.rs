@@ -136,7 +136,6 @@ pub fn try_unblock<T: Send>(f: impl FnOnce() -> T + Send) -> io::Result<T> {
 /// # Errors
 ///
 /// As for [`try_unblock`].
-#[cfg_attr(not(test), expect(dead_code, reason = "the lookup of host names is to call it"))]
 pub(crate) fn abandonable<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {

@@ -147,8 +147,8 @@
 //! | `fs::read_to_string`, `fs::write`, `read_dir` | 1.1 | 1.2 |
 //! | `Command::status`, `Command::output` | 2.0 | 2.2 |
 //! | `std::thread::spawn` and `join` | 3.9 | 5.0 |
-//! | name resolution: `localhost` | 4.8 | 4.9 |
-//! | name resolution that asks a name server, found or not | 12.2 | 12.2 |
+//! | name resolution by std: `localhost` | 4.8 | 4.9 |
+//! | name resolution by std that asks a name server, found or not | 12.2 | 12.2 |
 //! | a panic, caught, without a backtrace | 2.3 | 2.5 |
 //! | a panic, caught, with `RUST_BACKTRACE=1` | 21.7 | 21.9 |
 //! | a recursive-descent parser of nested lists, each level | 0.2 | 0.5 |

@@ -20,7 +20,8 @@
 //! | [`Task::join`](crate::Task::join) | until the task has ended | yes | really waits |
 //! | [`Pool::start`](crate::Pool::start) | until the task has reported | yes | really waits |
 //! | `next` of [`Pool::map`](crate::Pool::map) and [`Pool::map_unordered`](crate::Pool::map_unordered) | yes | yes | really waits |
-//! | `read`, `write`, their vectored forms, `peek`, `accept`, `next` of [`Incoming`](crate::net::Incoming), `connect`; not [`TcpListener::bind`](crate::net::TcpListener::bind), nor `flush` | yes | yes | one attempt, then an error of kind `Other` |
+//! | `read`, `write`, their vectored forms, `peek`, `accept`, `next` of [`Incoming`](crate::net::Incoming), `connect` (also [by name](crate::net::HappyEyeballs)); not [`TcpListener::bind`](crate::net::TcpListener::bind) to an address, nor `flush` | yes | yes | one attempt, then an error of kind `Other` |
+//! | host names in [`to_socket_addrs`](crate::net::ToSocketAddrs) and [`TcpListener::bind`](crate::net::TcpListener::bind), [`SystemResolver`](crate::net::SystemResolver); not numeric addresses | yes | yes | an error of kind `Other` |
 //! | [`lowlevel::wait_readable`](crate::lowlevel::wait_readable), [`lowlevel::wait_writable`](crate::lowlevel::wait_writable) | yes | yes | one look, then an error of kind `Other` |
 //! | [`Parker::park`](crate::lowlevel::Parker::park), [`Parker::park_timeout`](crate::lowlevel::Parker::park_timeout) | without a token | yes | really waits |
 //! | [`Event::wait`](crate::sync::Event::wait) | until it is set | yes | really waits |
@@ -28,7 +29,7 @@
 //! | [`unblock`](crate::unblock()), [`try_unblock`](crate::try_unblock) | always, until the helper thread has made the call | yes; not cut once the call has begun | really wait |
 //! | [`testing::settle`](crate::testing::settle), [`Sequencer::step`](crate::testing::Sequencer::step) | yes | yes | really waits |
 //! | [`testing::assert_checkpoint`](crate::testing::assert_checkpoint), [`testing::Cut::run`](crate::testing::Cut::run) | as their closures do | at their end | as their closures do |
-//! | [`finally`](crate::finally), [`shield`](crate::shield), [`shield_for`](crate::shield_for), [`on_big_stack`](crate::on_big_stack) | as their closures do | no | as their closures do |
+//! | [`finally`](crate::finally), [`shield`](crate::shield), [`shield_for`](crate::shield_for), [`on_big_stack`](crate::on_big_stack), [`net::with_resolver`](crate::net::with_resolver) | as their closures do | no | as their closures do |
 //!
 //! What really waits while its task unwinds holds up cancellations: std counts panics by thread, so as long
 //! as a task waits in a destructor that an unwind runs, no other one that begins to wait on this thread
@@ -41,8 +42,8 @@
 //! dropping a permit, a handle or a socket, [`clock`](crate::clock()), the getters and setters of sockets,
 //! [`task::current`](crate::task::current), [`debug`](crate::debug) as a whole, and `println!`, which
 //! blocks the thread like everything that is std's own: `std::fs`, `std::process`,
-//! `std::sync::Mutex`, host names given to `connect` and `bind`; in [`unblock`](crate::unblock()) that blocks
-//! a helper thread instead.
+//! `std::sync::Mutex`, the `to_socket_addrs` of std's own trait; in [`unblock`](crate::unblock()) that
+//! blocks a helper thread instead.
 //!
 //! Under [`task::no_unwind`](crate::task::no_unwind), checkpoints do not raise: calls that return an
 //! [`io::Result`](std::io::Result) report a pending cancellation as an error of kind `Other`

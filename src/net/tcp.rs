@@ -5,6 +5,9 @@
 //! Every method is one line over `Io::call`; the system calls are std's own, on a descriptor in
 //! non-blocking mode, always with `MSG_NOSIGNAL`: a closed peer is an error, never a signal.
 
+use super::HappyEyeballs;
+use super::ToSocketAddrs;
+use super::addr::first_that_works;
 use crate::io::Io;
 use crate::io::Left;
 use crate::io::checkpoint;
@@ -22,7 +25,6 @@ use std::io::Write;
 use std::net;
 use std::net::Shutdown;
 use std::net::SocketAddr;
-use std::net::ToSocketAddrs;
 
 /// A TCP connection, like [`std::net::TcpStream`].
 ///
@@ -63,7 +65,8 @@ pub struct TcpStream {
 impl TcpStream {
     /// Opens a connection, parking the calling task until it stands.
     ///
-    /// Addresses are tried in their order until one works.
+    /// Addresses are tried in their order until one works. Those of a host name are raced instead, as
+    /// [`HappyEyeballs`] tells.
     ///
     /// # Cancellation
     ///
@@ -71,8 +74,8 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// The last address's error; `InvalidInput` if there is no address. Out of descriptors, the text
-    /// names `RLIMIT_NOFILE`.
+    /// The last address's error; `InvalidInput` if there is no address. For a host name as
+    /// [`HappyEyeballs::connect`] tells. Out of descriptors, the text names `RLIMIT_NOFILE`.
     ///
     /// # Examples
     ///
@@ -87,20 +90,15 @@ impl TcpStream {
     /// })?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        checkpoint();
-        let mut last = None;
-        for addr in addr.to_socket_addrs()? {
-            match Self::connect_to(addr) {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = Some(error),
-            }
+    pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
+        if let Some((host, port)) = addr.host_and_port() {
+            return HappyEyeballs::new().connect(host, port);
         }
-        let none = || io::Error::new(io::ErrorKind::InvalidInput, "no address to connect to");
-        Err(last.unwrap_or_else(none))
+        checkpoint();
+        first_that_works(addr, Self::connect_to)
     }
 
-    fn connect_to(addr: SocketAddr) -> io::Result<Self> {
+    pub(super) fn connect_to(addr: SocketAddr) -> io::Result<Self> {
         let kind = socket2::Type::STREAM.nonblocking().cloexec();
         let socket =
             Socket::new(socket2::Domain::for_address(addr), kind, None).map_err(sys::name_limit)?;
@@ -337,13 +335,19 @@ pub struct TcpListener {
 }
 
 impl TcpListener {
-    /// Makes a listener bound to the first of the addresses that works. Never parks.
+    /// Makes a listener bound to the first of the addresses that works. Never parks, except to look up a
+    /// host name.
+    ///
+    /// # Cancellation
+    ///
+    /// A checkpoint for a host name, and else never.
     ///
     /// # Errors
     ///
     /// As for [`std::net::TcpListener::bind`]; out of descriptors, the text names `RLIMIT_NOFILE`.
-    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self::from(net::TcpListener::bind(addr).map_err(sys::name_limit)?))
+    pub fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
+        let listener = first_that_works(addr, net::TcpListener::bind).map_err(sys::name_limit)?;
+        Ok(Self::from(listener))
     }
 
     /// Takes the next connection, parking the calling task until there is one.

@@ -41,6 +41,8 @@ mod fork;
 mod io;
 #[cfg(unix)]
 mod limits;
+#[cfg(unix)]
+mod names;
 #[cfg(test)]
 pub(crate) mod seam;
 #[cfg(unix)]
@@ -57,6 +59,8 @@ pub(crate) use fork::{forks, watch_forks};
 pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
 #[cfg(unix)]
 pub(crate) use limits::{Shortage, name_thread_limit, shortage};
+#[cfg(unix)]
+pub(crate) use names::{IpVersion, look_up};
 #[cfg(unix)]
 pub(crate) use unix::{discard, guard, page_size, protect, release, reserve};
 #[cfg(unix)]

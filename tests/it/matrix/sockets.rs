@@ -2,11 +2,19 @@
 
 use super::Case;
 use super::Test;
+use super::Time;
+use crate::tcp::Refusing;
 use crate::tcp::pair;
 use giambio::lowlevel;
+use giambio::net::Family;
+use giambio::net::Resolver;
 use giambio::net::Shutdown;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
+use giambio::net::ToSocketAddrs;
+use giambio::net::with_resolver;
+use giambio::sleep;
+use giambio::yield_now;
 use socket2::SockRef;
 use std::cell::Cell;
 use std::cell::RefCell;
@@ -23,7 +31,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 matrix!(Real: read, read_with_room_left, read_vectored, peek, write, write_vectored);
-matrix!(Real: accept, incoming_next, connect, wait_readable, wait_writable);
+matrix!(Real: accept, incoming_next, connect, connect_by_name, wait_readable, wait_writable);
+matrix!(Virtual: look_up);
 
 /// Those that several tasks may make at once.
 mod by_two {
@@ -161,10 +170,51 @@ fn accepting(accept: &dyn Fn(&TcpListener) -> io::Result<TcpStream>, test: Test<
 
 /// A connection over the loopback interface stands when the kernel is asked next, and not at once.
 fn connect(test: Test<'_>) {
+    connecting(&|addr| TcpStream::connect(addr), test);
+}
+
+/// Two addresses of a name are tried at once, of which one refuses.
+fn connect_by_name(test: Test<'_>) {
+    let refusing = Refusing::new();
+    let connect = |addr: net::SocketAddr| {
+        let host = Host { addrs: [refusing.addr(), addr] };
+        with_resolver(host, || TcpStream::connect("a.test:80"))
+    };
+    connecting(&connect, test);
+}
+
+/// A host with these addresses.
+struct Host {
+    addrs: [net::SocketAddr; 2],
+}
+
+impl Resolver for Host {
+    fn resolve(&self, _: &str, _: u16, family: Family) -> io::Result<Vec<net::SocketAddr>> {
+        yield_now();
+        Ok(if family == Family::V6 { Vec::new() } else { self.addrs.into() })
+    }
+}
+
+fn look_up(test: Test<'_>) {
+    let look_up = || "a.test:80".to_socket_addrs().map(drop);
+    test(&Case::reporting(&|| with_resolver(Slow, look_up)));
+}
+
+/// Takes a while.
+struct Slow;
+
+impl Resolver for Slow {
+    fn resolve(&self, _: &str, _: u16, _: Family) -> io::Result<Vec<net::SocketAddr>> {
+        sleep(Time::Virtual.a_while());
+        Ok(Vec::new())
+    }
+}
+
+fn connecting(connect: &dyn Fn(net::SocketAddr) -> io::Result<TcpStream>, test: Test<'_>) {
     let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let connected = RefCell::new(Vec::new());
-    let call = || TcpStream::connect(addr).map(|stream| connected.borrow_mut().push(stream));
+    let call = || connect(addr).map(|stream| connected.borrow_mut().push(stream));
     let effects = || {
         let mut missing: Vec<_> =
             connected.borrow().iter().map(|stream| stream.local_addr().unwrap()).collect();
