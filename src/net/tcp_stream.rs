@@ -1,10 +1,11 @@
-//! TCP: listeners and streams.
+//! TCP stream: a connection.
 //!
 //! Layer 8. Imports: io, sys. Never: sessions, timers, reactors.
 //!
-//! Every method is one line over `Io::call`; the system calls are std's own, on a descriptor in
-//! non-blocking mode, always with `MSG_NOSIGNAL`: a closed peer is an error, never a signal.
+//! How it reads and writes is in `tcp_bytes.rs`. What asks the kernel alone is one line, std's.
 
+use super::ToSocketAddrs;
+use super::addr::first_that_works;
 use crate::io::Io;
 use crate::io::Left;
 use crate::io::checkpoint;
@@ -15,14 +16,10 @@ use socket2::SockAddr;
 use socket2::SockRef;
 use socket2::Socket;
 use std::io;
-use std::io::IoSlice;
-use std::io::IoSliceMut;
-use std::io::Read;
-use std::io::Write;
 use std::net;
 use std::net::Shutdown;
 use std::net::SocketAddr;
-use std::net::ToSocketAddrs;
+use std::time::Duration;
 
 /// A TCP connection, like [`std::net::TcpStream`].
 ///
@@ -57,7 +54,7 @@ use std::net::ToSocketAddrs;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct TcpStream {
-    io: Io<net::TcpStream>,
+    pub(super) io: Io<net::TcpStream>,
 }
 
 impl TcpStream {
@@ -87,37 +84,71 @@ impl TcpStream {
     /// })?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
+    pub fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
         checkpoint();
-        let mut last = None;
-        for addr in addr.to_socket_addrs()? {
-            match Self::connect_to(addr) {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = Some(error),
-            }
-        }
-        let none = || io::Error::new(io::ErrorKind::InvalidInput, "no address to connect to");
-        Err(last.unwrap_or_else(none))
+        first_that_works(addr, Self::connect_to)
     }
 
-    fn connect_to(addr: SocketAddr) -> io::Result<Self> {
+    /// Opens a connection to one address, parking the calling task until it stands or `timeout` is over.
+    ///
+    /// # Cancellation
+    ///
+    /// A checkpoint on every call. A cancelled `connect_timeout` closes the half-open connection.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` after `timeout`; `InvalidInput` for one of zero; else as for [`connect`](Self::connect).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use giambio::net::{TcpListener, TcpStream};
+    /// use std::time::Duration;
+    ///
+    /// giambio::run(|| -> std::io::Result<()> {
+    ///     let addr = TcpListener::bind("127.0.0.1:0")?.local_addr()?; // closed at once
+    ///     let error = TcpStream::connect_timeout(&addr, Duration::from_secs(5)).unwrap_err();
+    ///     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn connect_timeout(addr: &SocketAddr, timeout: Duration) -> io::Result<Self> {
+        checkpoint();
+        if timeout.is_zero() {
+            let text = "cannot set a 0 duration timeout";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        Self::connect_within(*addr, Some(timeout)).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                io::Error::new(io::ErrorKind::TimedOut, "connection timed out")
+            }
+            _ => error,
+        })
+    }
+
+    pub(super) fn connect_to(addr: SocketAddr) -> io::Result<Self> {
+        Self::connect_within(addr, None)
+    }
+
+    fn connect_within(addr: SocketAddr, timeout: Option<Duration>) -> io::Result<Self> {
         let kind = socket2::Type::STREAM.nonblocking().cloexec();
         let socket =
             Socket::new(socket2::Domain::for_address(addr), kind, None).map_err(sys::name_limit)?;
         let stream = Self { io: Io::new(net::TcpStream::from(socket)) };
-        let mut begun = false;
-        stream.io.call(Direction::Write, |socket| {
-            if begun {
-                return Ok((has_connected(socket)?, Left::Unknown));
-            }
-            begun = true;
-            let target = SockAddr::from(addr);
+        let target = SockAddr::from(addr);
+        stream.io.call_within(Direction::Write, timeout, |socket| {
+            // The kernel goes on by itself, and says so on the writable side. Asked again, it tells what
+            // a blocking `connect` would have told.
             match SockRef::from(socket).connect(&target) {
-                // The kernel goes on by itself, and says so on the writable side.
-                Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
-                    Err(io::ErrorKind::WouldBlock.into())
-                }
-                done => Ok((done?, Left::Unknown)),
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EINPROGRESS | libc::EALREADY) => {
+                        Err(io::ErrorKind::WouldBlock.into())
+                    }
+                    Some(libc::EISCONN) => Ok(((), Left::Unknown)),
+                    _ => Err(error),
+                },
+                Ok(()) => Ok(((), Left::Unknown)),
             }
         })?;
         Ok(stream)
@@ -165,8 +196,7 @@ impl TcpStream {
     ///
     /// ```
     /// use giambio::net::{Shutdown, TcpListener, TcpStream};
-    /// use std::io::Read;
-    ///
+    ///     ///
     /// giambio::run(|| -> std::io::Result<()> {
     ///     let listener = TcpListener::bind("127.0.0.1:0")?;
     ///     let client = TcpStream::connect(listener.local_addr()?)?;
@@ -217,7 +247,7 @@ impl TcpStream {
         self.io.source().local_addr()
     }
 
-    /// Another handle on the same connection. Never parks.
+    /// Another handle on the same connection, with the same options, timeouts and mode. Never parks.
     ///
     /// # Errors
     ///
@@ -225,206 +255,172 @@ impl TcpStream {
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self { io: self.io.try_clone(|socket| socket.try_clone())? })
     }
-}
 
-conversions!(TcpStream, net::TcpStream);
-
-/// Whether a connection that was begun stands, has failed, or is still on its way.
-fn has_connected(socket: &net::TcpStream) -> io::Result<()> {
-    if let Some(error) = socket.take_error()? {
-        return Err(error);
-    }
-    match socket.peer_addr() {
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-            Err(io::ErrorKind::WouldBlock.into())
-        }
-        other => other.map(drop),
-    }
-}
-
-/// The kernel takes no more buffers at once, and std leaves out those behind.
-const BUFFERS_PER_CALL: usize = libc::UIO_MAXIOV as usize;
-
-/// What a stream's read of `count` bytes into `room` says about what is left.
-fn after_read(count: usize, room: usize) -> (usize, Left) {
-    // A read of 0 bytes is the end, or had no room: it says nothing.
-    let left = if 0 < count && count < room { Left::Nothing } else { Left::Unknown };
-    (count, left)
-}
-
-impl Read for &TcpStream {
-    #[inline]
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.io.call(Direction::Read, |mut socket| Ok(after_read(socket.read(buf)?, buf.len())))
-    }
-
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        let room = bufs.iter().take(BUFFERS_PER_CALL).map(|buf| buf.len()).sum();
-        self.io
-            .call(Direction::Read, |mut socket| Ok(after_read(socket.read_vectored(bufs)?, room)))
-    }
-}
-
-impl Write for &TcpStream {
-    #[inline]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.io.call(Direction::Write, |mut socket| Ok((socket.write(buf)?, Left::Unknown)))
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        // std's own call has no flags, and would raise `SIGPIPE`.
-        let bufs = &bufs[..bufs.len().min(BUFFERS_PER_CALL)];
-        self.io.call(Direction::Write, |socket| {
-            let socket = SockRef::from(socket);
-            Ok((socket.send_vectored_with_flags(bufs, libc::MSG_NOSIGNAL)?, Left::Unknown))
-        })
-    }
-
-    /// Nothing to do: a stream has no buffer of its own. Never parks.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Read for TcpStream {
-    #[inline]
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buf)
-    }
-
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(bufs)
-    }
-}
-
-impl Write for TcpStream {
-    #[inline]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self).write(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A listening TCP socket, like [`std::net::TcpListener`].
-///
-/// # Examples
-///
-/// ```no_run
-/// use giambio::net::TcpListener;
-/// use std::io::{Read, Write};
-///
-/// giambio::run(|| -> std::io::Result<()> {
-///     let listener = TcpListener::bind("127.0.0.1:1500")?;
-///     giambio::try_pool(|pool| {
-///         for stream in listener.incoming() {
-///             let mut stream = stream?;
-///             pool.spawn(move || stream.write_all(b"hello\n"));
-///         }
-///         Ok(())
-///     })
-/// })?;
-/// # Ok::<(), std::io::Error>(())
-/// ```
-pub struct TcpListener {
-    io: Io<net::TcpListener>,
-}
-
-impl TcpListener {
-    /// Makes a listener bound to the first of the addresses that works. Never parks.
+    /// Sets how long a read or a `peek` parks before it fails with `WouldBlock`; `None` is for ever.
+    /// Never parks.
+    ///
+    /// It holds for later calls, on all clones, and for each call by itself: `read_exact` may take longer.
+    /// A [`with_timeout`](crate::with_timeout) around the calls is the limit of them all. The kernel rounds
+    /// what [`read_timeout`](Self::read_timeout) tells; calls here take no longer than was asked.
     ///
     /// # Errors
     ///
-    /// As for [`std::net::TcpListener::bind`]; out of descriptors, the text names `RLIMIT_NOFILE`.
-    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        Ok(Self::from(net::TcpListener::bind(addr).map_err(sys::name_limit)?))
-    }
-
-    /// Takes the next connection, parking the calling task until there is one.
-    ///
-    /// # Cancellation
-    ///
-    /// A checkpoint on every call. A cancelled `accept` has taken no connection.
-    ///
-    /// # Errors
-    ///
-    /// The system's. Out of descriptors, the text names `RLIMIT_NOFILE`; the connection stays in the
-    /// backlog, and `accept` works again when descriptors are free.
+    /// `InvalidInput` for a timeout of zero.
     ///
     /// # Examples
     ///
     /// ```
     /// use giambio::net::{TcpListener, TcpStream};
+    /// use std::io::{ErrorKind, Read};
+    /// use std::time::Duration;
     ///
     /// giambio::run(|| -> std::io::Result<()> {
     ///     let listener = TcpListener::bind("127.0.0.1:0")?;
-    ///     let client = TcpStream::connect(listener.local_addr()?)?;
-    ///     let (_stream, peer) = listener.accept()?;
-    ///     assert_eq!(peer, client.local_addr()?);
+    ///     let mut stream = TcpStream::connect(listener.local_addr()?)?;
+    ///     stream.set_read_timeout(Some(Duration::from_millis(1)))?;
+    ///     assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
     ///     Ok(())
     /// })?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.io
-            .call(Direction::Read, |listener| Ok((accept_one(listener)?, Left::Unknown)))
-            .map_err(sys::name_limit)
+    pub fn set_read_timeout(&self, dur: Option<Duration>) -> io::Result<()> {
+        // The kernel's own goes with the socket, should it be handed to std; and std checks `dur`.
+        self.io.source().set_read_timeout(dur)?;
+        self.io.set_timeout(Direction::Read, dur);
+        Ok(())
     }
 
-    /// An iterator over the connections: `accept` again and again, and never `None`.
-    pub fn incoming(&self) -> Incoming<'_> {
-        Incoming { listener: self }
-    }
-
-    /// The address that it listens on. Never parks.
+    /// Sets how long a write parks before it fails with `WouldBlock`; `None` is for ever. Otherwise like
+    /// [`set_read_timeout`](Self::set_read_timeout).
     ///
     /// # Errors
     ///
-    /// As for [`std::net::TcpListener::local_addr`].
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.source().local_addr()
+    /// `InvalidInput` for a timeout of zero.
+    pub fn set_write_timeout(&self, dur: Option<Duration>) -> io::Result<()> {
+        self.io.source().set_write_timeout(dur)?;
+        self.io.set_timeout(Direction::Write, dur);
+        Ok(())
     }
 
-    /// Another handle on the same listener. Never parks.
+    /// How long a read parks, as the kernel has rounded it. Never parks.
     ///
     /// # Errors
     ///
-    /// The system's; out of descriptors, the text names `RLIMIT_NOFILE`.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { io: self.io.try_clone(|socket| socket.try_clone())? })
+    /// As for [`std::net::TcpStream::read_timeout`].
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        self.io.source().read_timeout()
+    }
+
+    /// How long a write parks, as the kernel has rounded it. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`std::net::TcpStream::write_timeout`].
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        self.io.source().write_timeout()
+    }
+
+    /// Has calls fail with `WouldBlock` instead of parking (`true`), on all clones. Never parks.
+    ///
+    /// Only this crate's calls heed it: the descriptor itself is always in non-blocking mode.
+    /// [`readable`](Self::readable) and [`writable`](Self::writable) park all the same.
+    ///
+    /// # Errors
+    ///
+    /// None; the signature is std's.
+    #[expect(clippy::fn_params_excessive_bools, reason = "std's signature")]
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.io.set_mode(nonblocking.into());
+        Ok(())
+    }
+
+    /// Sets how many routers a packet may pass: `IP_TTL`. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`std::net::TcpStream::set_ttl`].
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.io.source().set_ttl(ttl)
+    }
+
+    /// How many routers a packet may pass. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`std::net::TcpStream::ttl`].
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.io.source().ttl()
+    }
+
+    /// Takes the error that the next call would have reported: `SO_ERROR`. Never parks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`std::net::TcpStream::take_error`].
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.io.source().take_error()
     }
 }
 
-conversions!(TcpListener, net::TcpListener);
-
-/// `accept4(2)`: the new descriptor is non-blocking from the start, without a call of its own.
-fn accept_one(listener: &net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    let (socket, addr) = SockRef::from(listener).accept4(flags)?;
-    let Some(addr) = addr.as_socket() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "a peer without an IP address"));
-    };
-    Ok((TcpStream { io: Io::new(net::TcpStream::from(socket)) }, addr))
-}
-
-/// The connections of a [`TcpListener`], endlessly.
+/// # Beyond std
 ///
-/// Each step is an [`accept`](TcpListener::accept): a checkpoint that parks until there is a connection.
-#[derive(Debug)]
-pub struct Incoming<'a> {
-    listener: &'a TcpListener,
-}
+/// Waits without a buffer, so that a connection that idles needs none.
+impl TcpStream {
+    /// Parks until there is something to be read: bytes, the end, or an error.
+    ///
+    /// It takes nothing, so several tasks that wait are all woken, and the read that follows may find that
+    /// another has been first, or that an urgent byte is all that came: then it parks. Where the last read
+    /// has left nothing, the kernel is not asked before the wait. In non-blocking mode it parks too.
+    ///
+    /// # Cancellation
+    ///
+    /// A checkpoint on every call. Nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` after the [read timeout](Self::set_read_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use giambio::net::{TcpListener, TcpStream};
+    /// use std::io::{Read, Write};
+    ///
+    /// giambio::run(|| -> std::io::Result<()> {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let mut client = TcpStream::connect(listener.local_addr()?)?;
+    ///     let (mut server, _) = listener.accept()?;
+    ///     giambio::pool(|pool| {
+    ///         let reader = pool.spawn(|| {
+    ///             server.readable()?;
+    ///             let mut buf = vec![0; 1 << 16]; // not before there is something for it
+    ///             server.read(&mut buf)
+    ///         });
+    ///         client.write_all(b"hello")?;
+    ///         assert_eq!(reader.join().unwrap()?, 5);
+    ///         Ok(())
+    ///     })
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn readable(&self) -> io::Result<()> {
+        self.io.wait_ready(Direction::Read)
+    }
 
-impl Iterator for Incoming<'_> {
-    type Item = io::Result<TcpStream>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        Some(self.listener.accept().map(|(stream, _)| stream))
+    /// Parks until there is room to write, or an error to be told of.
+    ///
+    /// Otherwise like [`readable`](Self::readable).
+    ///
+    /// # Cancellation
+    ///
+    /// A checkpoint on every call. Nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` after the [write timeout](Self::set_write_timeout).
+    pub fn writable(&self) -> io::Result<()> {
+        self.io.wait_ready(Direction::Write)
     }
 }
+
+conversions!(TcpStream, net::TcpStream);
