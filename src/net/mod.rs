@@ -26,7 +26,10 @@
 //! * `readable` and `writable` are added: they wait without a buffer.
 
 mod addr;
-mod convert;
+pub(crate) mod convert;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod linux;
+pub(crate) mod stream;
 mod tcp_bytes;
 mod tcp_listener;
 mod tcp_stream;

@@ -6,6 +6,8 @@
 //! non-blocking mode, always with `MSG_NOSIGNAL`: a closed peer is an error, never a signal.
 
 use super::TcpStream;
+use super::stream::BUFFERS_PER_CALL;
+use super::stream::after_read;
 use crate::io::Left;
 use crate::sys::Direction;
 use socket2::SockRef;
@@ -14,16 +16,6 @@ use std::io::IoSlice;
 use std::io::IoSliceMut;
 use std::io::Read;
 use std::io::Write;
-
-/// The kernel takes no more buffers at once, and std leaves out those behind.
-const BUFFERS_PER_CALL: usize = libc::UIO_MAXIOV as usize;
-
-/// What a stream's read of `count` bytes into `room` says about what is left.
-fn after_read(count: usize, room: usize) -> (usize, Left) {
-    // A read of 0 bytes is the end, or had no room: it says nothing.
-    let left = if 0 < count && count < room { Left::Nothing } else { Left::Unknown };
-    (count, left)
-}
 
 impl Read for &TcpStream {
     #[inline]

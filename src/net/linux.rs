@@ -1,8 +1,8 @@
-//! Linux net: options of sockets that only Linux has.
+//! Linux: options of sockets that only Linux has.
 //!
-//! Layer 8. Imports: net. Never: sessions, timers, reactors.
+//! Layer 8. Imports: net's own files. Never: sessions, timers, reactors.
 
-use crate::net::TcpStream;
+use super::TcpStream;
 use socket2::SockRef;
 use std::io;
 
