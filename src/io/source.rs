@@ -31,6 +31,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
+use std::panic::RefUnwindSafe;
+use std::panic::UnwindSafe;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -80,6 +82,10 @@ pub(crate) struct Io<S: AsFd> {
     first: OnceLock<Registration>,
     extras: OnceLock<Box<Extras>>,
 }
+
+// Like std's sockets: no panic leaves any of it half changed.
+impl<S: AsFd + UnwindSafe> UnwindSafe for Io<S> {}
+impl<S: AsFd + RefUnwindSafe> RefUnwindSafe for Io<S> {}
 
 impl<S: AsFd> Io<S> {
     /// `source` must be in non-blocking mode.
