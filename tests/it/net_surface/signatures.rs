@@ -30,6 +30,7 @@ use std::time::Duration;
 
 type Get<S, T> = fn(&S) -> io::Result<T>;
 type Set<S, T> = fn(&S, T) -> io::Result<()>;
+type Receive<S, T> = fn(&S, &mut [u8]) -> io::Result<T>;
 type Setting<S, T> = (Set<S, T>, Get<S, T>);
 type Waits<S> = [Setting<S, Option<Duration>>; 2];
 
@@ -89,7 +90,7 @@ fn stream() {
     let _: Get<S, S> = S::try_clone;
     let _: Waits<S> =
         [(S::set_read_timeout, S::read_timeout), (S::set_write_timeout, S::write_timeout)];
-    let _: fn(&S, &mut [u8]) -> io::Result<usize> = S::peek;
+    let _: Receive<S, usize> = S::peek;
     let _: Setting<S, bool> = (S::set_nodelay, S::nodelay);
     let _: Setting<S, u32> = (S::set_ttl, S::ttl);
     let _: Get<S, Option<io::Error>> = S::take_error;
@@ -114,7 +115,7 @@ fn listener() {
 fn udp() {
     type S = UdpSocket;
     let _: fn(&'static str) -> io::Result<S> = S::bind::<&'static str>;
-    let _: [fn(&S, &mut [u8]) -> io::Result<(usize, SocketAddr)>; 2] = [S::recv_from, S::peek_from];
+    let _: [Receive<S, (usize, SocketAddr)>; 2] = [S::recv_from, S::peek_from];
     let _: fn(&S, &[u8], &'static str) -> io::Result<usize> = S::send_to::<&'static str>;
     let _: [Get<S, SocketAddr>; 2] = [S::peer_addr, S::local_addr];
     let _: Get<S, S> = S::try_clone;
@@ -124,7 +125,7 @@ fn udp() {
     let _: Get<S, Option<io::Error>> = S::take_error;
     let _: Set<S, &'static str> = S::connect::<&'static str>;
     let _: fn(&S, &[u8]) -> io::Result<usize> = S::send;
-    let _: [fn(&S, &mut [u8]) -> io::Result<usize>; 2] = [S::recv, S::peek];
+    let _: [Receive<S, usize>; 2] = [S::recv, S::peek];
     let _: Set<S, bool> = S::set_nonblocking;
 }
 
