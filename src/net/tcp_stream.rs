@@ -196,7 +196,8 @@ impl TcpStream {
     ///
     /// ```
     /// use giambio::net::{Shutdown, TcpListener, TcpStream};
-    ///     ///
+    /// use std::io::Read;
+    ///
     /// giambio::run(|| -> std::io::Result<()> {
     ///     let listener = TcpListener::bind("127.0.0.1:0")?;
     ///     let client = TcpStream::connect(listener.local_addr()?)?;
