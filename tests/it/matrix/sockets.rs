@@ -5,6 +5,7 @@ use super::Test;
 use super::Time;
 use crate::tcp::Refusing;
 use crate::tcp::pair;
+use crate::udp;
 use giambio::lowlevel;
 use giambio::net::Family;
 use giambio::net::Resolver;
@@ -12,6 +13,7 @@ use giambio::net::Shutdown;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
 use giambio::net::ToSocketAddrs;
+use giambio::net::UdpSocket;
 use giambio::net::with_resolver;
 use giambio::sleep;
 use giambio::yield_now;
@@ -24,6 +26,7 @@ use std::io::IoSlice;
 use std::io::IoSliceMut;
 use std::io::Read;
 use std::io::Write;
+use std::mem::MaybeUninit;
 use std::net;
 use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
@@ -31,13 +34,15 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 matrix!(Real: read, read_with_room_left, read_vectored, peek, write, write_vectored);
-matrix!(Real: accept, incoming_next, connect, connect_by_name, wait_readable, wait_writable);
+matrix!(Real: accept, incoming_next, connect, connect_timeout, connect_by_name, wait_readable, wait_writable);
 matrix!(Virtual: look_up);
+matrix!(Real: read_with_timeout, readable, writable, recv_from, recv, peek_at_a_datagram);
 
 /// Those that several tasks may make at once.
 mod by_two {
     matrix!(Real, of several tasks at once: read, peek, write, write_vectored);
     matrix!(Real, of several tasks at once: accept, incoming_next, wait_readable, wait_writable);
+    matrix!(Real, of several tasks at once: readable, writable, recv_from, peek_at_a_datagram);
 }
 
 fn read(test: Test<'_>) {
@@ -47,6 +52,14 @@ fn read(test: Test<'_>) {
 /// After such a read the next one parks without a look.
 fn read_with_room_left(test: Test<'_>) {
     reading(&|mut stream| stream.read(&mut [0; 8]), |case| test(&case));
+}
+
+fn read_with_timeout(test: Test<'_>) {
+    let read = |mut stream: &TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.read(&mut [0])
+    };
+    reading(&read, |case| test(&case));
 }
 
 fn read_vectored(test: Test<'_>) {
@@ -86,6 +99,69 @@ fn peek(test: Test<'_>) {
     test(&Case::reporting(&call).ends_when(&complete));
     theirs.shutdown(Shutdown::Write).unwrap();
     assert_eq!((&ours).read_to_end(&mut Vec::new()).unwrap(), sent.get());
+}
+
+fn readable(test: Test<'_>) {
+    let (ours, mut theirs) = pair();
+    let theirs = RefCell::new(&mut theirs);
+    let complete = || {
+        theirs.borrow_mut().write_all(b"x").unwrap();
+        await_kernel(&ours, libc::POLLIN);
+    };
+    test(&Case::reporting(&|| ours.readable()).ends_when(&complete));
+}
+
+fn writable(test: Test<'_>) {
+    let (ours, theirs) = pair();
+    let left = Cell::new(fill(&ours));
+    let complete = || {
+        let mut buf = vec![0; 1 << 16];
+        while left.get() > 0 {
+            left.set(left.get() - (&theirs).read(&mut buf).unwrap());
+        }
+        await_kernel(&ours, libc::POLLOUT);
+    };
+    test(&Case::reporting(&|| ours.writable()).ends_when(&complete));
+}
+
+fn recv_from(test: Test<'_>) {
+    receiving(&|socket| socket.recv_from(&mut [0; 8]).map(|(count, _)| count), test);
+}
+
+fn recv(test: Test<'_>) {
+    receiving(&|socket| socket.recv(&mut [0; 8]), test);
+}
+
+/// A socket to which a datagram is sent for each call.
+fn receiving(receive: &dyn Fn(&UdpSocket) -> io::Result<usize>, test: Test<'_>) {
+    let (ours, theirs) = udp::pair();
+    let sent = Cell::new(0);
+    let call = || receive(&ours).map(|count| assert_eq!(count, 3));
+    let complete = || {
+        theirs.send(b"abc").unwrap();
+        sent.set(sent.get() + 1);
+        await_kernel(&ours, libc::POLLIN);
+    };
+    test(&Case::reporting(&call).ends_when(&complete).has(&|| sent.get() - datagrams_in(&ours)));
+}
+
+fn peek_at_a_datagram(test: Test<'_>) {
+    let (ours, theirs) = udp::pair();
+    let sent = Cell::new(0);
+    let call = || ours.peek(&mut [0; 8]).map(|count| assert_eq!(count, 3));
+    let complete = || {
+        theirs.send(b"abc").unwrap();
+        sent.set(sent.get() + 1);
+        await_kernel(&ours, libc::POLLIN);
+    };
+    test(&Case::reporting(&call).ends_when(&complete));
+    assert_eq!(datagrams_in(&ours), sent.get());
+}
+
+/// Takes what lies in a socket, and counts it.
+fn datagrams_in(socket: &UdpSocket) -> usize {
+    let receive = || SockRef::from(socket).recv(&mut [MaybeUninit::uninit(); 8]).ok();
+    std::iter::from_fn(receive).count()
 }
 
 fn write(test: Test<'_>) {
@@ -208,6 +284,10 @@ impl Resolver for Slow {
         sleep(Time::Virtual.a_while());
         Ok(Vec::new())
     }
+}
+
+fn connect_timeout(test: Test<'_>) {
+    connecting(&|addr| TcpStream::connect_timeout(&addr, Duration::from_secs(60)), test);
 }
 
 fn connecting(connect: &dyn Fn(net::SocketAddr) -> io::Result<TcpStream>, test: Test<'_>) {
