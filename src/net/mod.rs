@@ -6,7 +6,8 @@
 //! here. On a thread without a runtime it blocks the thread. Host names are resolved by std, which
 //! blocks the worker while the system looks them up; numeric addresses never do.
 
-mod convert;
+pub(crate) mod convert;
+pub(crate) mod stream;
 mod tcp;
 
 pub use std::net::AddrParseError;

@@ -9,6 +9,8 @@ use crate::io::Io;
 use crate::io::Left;
 use crate::io::checkpoint;
 use crate::net::convert::conversions;
+use crate::net::stream::BUFFERS_PER_CALL;
+use crate::net::stream::after_read;
 use crate::sys;
 use crate::sys::Direction;
 use socket2::SockAddr;
@@ -240,16 +242,6 @@ fn has_connected(socket: &net::TcpStream) -> io::Result<()> {
         }
         other => other.map(drop),
     }
-}
-
-/// The kernel takes no more buffers at once, and std leaves out those behind.
-const BUFFERS_PER_CALL: usize = libc::UIO_MAXIOV as usize;
-
-/// What a stream's read of `count` bytes into `room` says about what is left.
-fn after_read(count: usize, room: usize) -> (usize, Left) {
-    // A read of 0 bytes is the end, or had no room: it says nothing.
-    let left = if 0 < count && count < room { Left::Nothing } else { Left::Unknown };
-    (count, left)
 }
 
 impl Read for &TcpStream {
