@@ -468,6 +468,11 @@ impl Worker {
                     self.reactor.forget(key);
                 }
             }
+            Message::Nudge(token) => {
+                if let Some(key) = SourceKey::from_token(token) {
+                    self.reactor.nudge(key, |core| self.queue.push(core));
+                }
+            }
         });
     }
 

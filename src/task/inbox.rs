@@ -33,6 +33,8 @@ pub(crate) enum Message {
     Cancel(Box<(CancelKey, Option<String>)>),
     /// Forget a source that was closed on another thread.
     Deregister(usize),
+    /// Have those who wait for a source look again.
+    Nudge(usize),
 }
 
 /// A message and its link. A `Wake` lies in its task's record, every other one in a box.
@@ -50,7 +52,9 @@ impl Letter {
     pub(super) fn task(&self) -> *const Core {
         match self.message {
             Message::Wake(core) => core,
-            Message::Cancel(_) | Message::Deregister(_) => unreachable!("a task's letter wakes it"),
+            Message::Cancel(_) | Message::Deregister(_) | Message::Nudge(_) => {
+                unreachable!("a task's letter wakes it")
+            }
         }
     }
 }
@@ -154,7 +158,7 @@ impl Inbox {
             let message = match letter.message {
                 Message::Wake(core) => Message::Wake(core),
                 // SAFETY: `post` boxed this letter and nobody refers to it any more.
-                Message::Cancel(_) | Message::Deregister(_) => unsafe {
+                Message::Cancel(_) | Message::Deregister(_) | Message::Nudge(_) => unsafe {
                     Box::from_raw(oldest_first).message
                 },
             };
