@@ -43,6 +43,8 @@ mod limits;
 #[cfg(test)]
 pub(crate) mod seam;
 #[cfg(unix)]
+mod socket;
+#[cfg(unix)]
 mod unix;
 
 #[cfg(unix)]
@@ -56,6 +58,8 @@ pub(crate) use fork::{forks, watch_forks};
 pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
 #[cfg(unix)]
 pub(crate) use limits::{Shortage, shortage};
+#[cfg(unix)]
+pub(crate) use socket::{Ancillary, is_read_shut, receive};
 #[cfg(unix)]
 pub(crate) use unix::{discard, guard, page_size, protect, release, reserve};
 #[cfg(unix)]
