@@ -69,6 +69,8 @@ mod tcp_shared;
 mod threads;
 mod timeout;
 mod try_pool;
+mod unix;
+mod unix_surface;
 mod unwind;
 
 use giambio::Pool;
