@@ -21,6 +21,8 @@
 //! | [`Pool::start`](crate::Pool::start) | until the task has reported | yes | really waits |
 //! | `next` of [`Pool::map`](crate::Pool::map) and [`Pool::map_unordered`](crate::Pool::map_unordered) | yes | yes | really waits |
 //! | `read`, `write`, their vectored forms, `peek`, `accept`, `next` of [`Incoming`](crate::net::Incoming), `connect`; not [`TcpListener::bind`](crate::net::TcpListener::bind), nor `flush` | yes | yes | one attempt, then an error of kind `Other` |
+//! | the same of [`UnixStream`](crate::os::unix::net::UnixStream) and [`UnixListener`](crate::os::unix::net::UnixListener), whose `connect` waits only while the backlog is full; their `readable` and `writable` | yes | yes | one attempt, then an error of kind `Other` |
+//! | `recv`, `recv_from`, `send`, `send_to`, `send_to_addr`, `readable`, `writable` of [`UnixDatagram`](crate::os::unix::net::UnixDatagram); not `connect` | yes | yes | one attempt, then an error of kind `Other` |
 //! | [`lowlevel::wait_readable`](crate::lowlevel::wait_readable), [`lowlevel::wait_writable`](crate::lowlevel::wait_writable) | yes | yes | one look, then an error of kind `Other` |
 //! | [`Parker::park`](crate::lowlevel::Parker::park), [`Parker::park_timeout`](crate::lowlevel::Parker::park_timeout) | without a token | yes | really waits |
 //! | [`Event::wait`](crate::sync::Event::wait) | until it is set | yes | really waits |

@@ -70,6 +70,8 @@ mod threads;
 mod timeout;
 mod try_pool;
 mod unix;
+mod unix_connect;
+mod unix_datagram;
 mod unix_surface;
 mod unwind;
 
