@@ -73,6 +73,7 @@ pub mod io;
 pub mod lowlevel;
 #[expect(unsafe_code, reason = "std's `FromRawFd`, passed on")]
 pub mod net;
+#[expect(unsafe_code, reason = "std's `FromRawFd`, passed on")]
 pub mod os;
 
 // Layer 9: a look from outside.

@@ -24,6 +24,8 @@
 //! | host names in [`to_socket_addrs`](crate::net::ToSocketAddrs) and [`TcpListener::bind`](crate::net::TcpListener::bind) and of [`UdpSocket`](crate::net::UdpSocket), [`SystemResolver`](crate::net::SystemResolver); not numeric addresses | yes | yes | an error of kind `Other` |
 //! | [`UdpSocket`](crate::net::UdpSocket)'s `recv`, `recv_from`, `peek`, `peek_from`, `send`, `send_to`; not its `bind`, nor its `connect` | yes | yes | one attempt, then an error of kind `Other` |
 //! | `readable` and `writable` of sockets | yes | yes | one look, then an error of kind `Other` |
+//! | the same of [`UnixStream`](crate::os::unix::net::UnixStream) and [`UnixListener`](crate::os::unix::net::UnixListener), whose `connect` waits only while the backlog is full; their `readable` and `writable` | yes | yes | one attempt, then an error of kind `Other` |
+//! | `recv`, `recv_from`, `send`, `send_to`, `send_to_addr`, `readable`, `writable` of [`UnixDatagram`](crate::os::unix::net::UnixDatagram); not `connect` | yes | yes | one attempt, then an error of kind `Other` |
 //! | [`lowlevel::wait_readable`](crate::lowlevel::wait_readable), [`lowlevel::wait_writable`](crate::lowlevel::wait_writable) | yes | yes | one look, then an error of kind `Other` |
 //! | [`Parker::park`](crate::lowlevel::Parker::park), [`Parker::park_timeout`](crate::lowlevel::Parker::park_timeout) | without a token | yes | really waits |
 //! | [`Event::wait`](crate::sync::Event::wait) | until it is set | yes | really waits |

@@ -145,7 +145,7 @@ impl<S: AsFd> Io<S> {
         self.extras.get().map_or(Mode::Blocking, |extras| extras.settings.mode())
     }
 
-    fn timeout(&self, direction: Direction) -> Option<Duration> {
+    pub(crate) fn timeout(&self, direction: Direction) -> Option<Duration> {
         self.extras.get()?.settings.timeout(direction).get()
     }
 
@@ -348,6 +348,18 @@ impl<S: AsFd> Io<S> {
         others.retain(|(known, _)| known.remote.strong_count() > 0);
         others.push(further);
         Ok(key)
+    }
+
+    /// Has all tasks that wait look again, after something that the kernel does not report to them.
+    pub(crate) fn nudge(&self) {
+        let nudge = |known: &Registration| match known.remote.upgrade() {
+            Some(remote) if !remote.is_inherited() => remote.nudge(known.key),
+            _ => {}
+        };
+        self.first.get().into_iter().for_each(nudge);
+        if let Some(extras) = self.extras.get() {
+            extras.others().iter().for_each(|(known, _)| nudge(known));
+        }
     }
 
     /// Takes the source out of every reactor, on whatever thread this is.

@@ -2,7 +2,8 @@
 //!
 //! Layer 8. Imports: net. Never: code.
 
-/// Options of sockets that only this system has.
+/// What sockets have only on this system.
 pub mod net {
     pub use crate::net::linux::TcpStreamExt;
+    pub use std::os::linux::net::SocketAddrExt;
 }

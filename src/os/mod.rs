@@ -4,3 +4,6 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod linux;
+pub mod unix;
+
+pub use std::os::fd;

@@ -475,6 +475,11 @@ impl Worker {
                 }
             }
             Message::CallEnded => self.end_call(),
+            Message::Nudge(token) => {
+                if let Some(key) = SourceKey::from_token(token) {
+                    self.reactor.nudge(key, |core| self.queue.push(core));
+                }
+            }
         });
     }
 

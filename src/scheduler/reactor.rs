@@ -70,6 +70,11 @@ impl Remote {
     pub(crate) fn send_home(&self, key: SourceKey) {
         self.inbox.post(Message::Deregister(key.token().0));
     }
+
+    /// Has those who wait for a source look again, soon.
+    pub(crate) fn nudge(&self, key: SourceKey) {
+        self.inbox.post(Message::Nudge(key.token().0));
+    }
 }
 
 /// Runs a call of mio that logs, if somebody has switched that on: a log sink is foreign code. mio logs
@@ -253,6 +258,19 @@ impl Reactor {
         let index = key.index as usize;
         if sources.get(index).is_some_and(|source| source.generation == key.generation) {
             sources.remove(index);
+        }
+    }
+
+    /// Wakes the first who waits for a source in each direction, if the key is still its own.
+    pub(crate) fn nudge(&self, key: SourceKey, mut wake: impl FnMut(&Core)) {
+        let sources = self.sources.borrow();
+        let source = sources.get(key.index as usize);
+        let Some(source) = source.filter(|source| source.generation == key.generation) else {
+            return;
+        };
+        for half in [&source.read, &source.write] {
+            half.ready.set(true);
+            half.wake_first(&mut wake);
         }
     }
 

@@ -46,6 +46,8 @@ mod names;
 #[cfg(test)]
 pub(crate) mod seam;
 #[cfg(unix)]
+mod socket;
+#[cfg(unix)]
 mod unix;
 
 #[cfg(unix)]
@@ -61,6 +63,8 @@ pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
 pub(crate) use limits::{Shortage, name_thread_limit, shortage};
 #[cfg(unix)]
 pub(crate) use names::{IpVersion, look_up};
+#[cfg(unix)]
+pub(crate) use socket::{Ancillary, is_read_shut, receive};
 #[cfg(unix)]
 pub(crate) use unix::{discard, guard, page_size, protect, release, reserve};
 #[cfg(unix)]

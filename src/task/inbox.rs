@@ -35,6 +35,8 @@ pub(crate) enum Message {
     Deregister(usize),
     /// An abandoned call has come to its end on its helper thread.
     CallEnded,
+    /// Have those who wait for a source look again.
+    Nudge(usize),
 }
 
 /// A message and its link. A `Wake` lies in its task's record, every other one in a box.

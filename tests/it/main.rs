@@ -79,6 +79,10 @@ mod threads;
 mod timeout;
 mod try_pool;
 mod udp;
+mod unix;
+mod unix_connect;
+mod unix_datagram;
+mod unix_surface;
 mod unwind;
 
 use giambio::Pool;

@@ -4,7 +4,7 @@
 //! consumed. What that means for a call its row says, and nothing else: the situations are the same for
 //! all (situations.rs).
 //!
-//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, sockets.rs)
+//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, sockets.rs, unix.rs)
 //! that prepares what the call needs and hands a [`Case`] to the test, and name it in that file's
 //! `matrix!`:
 //!
@@ -113,6 +113,7 @@ mod sockets;
 mod sync;
 mod tasks;
 mod time;
+mod unix;
 
 /// Shows a prepared call to whoever tests it.
 type Test<'t> = &'t dyn Fn(&Case<'_>);
