@@ -2,6 +2,7 @@
 //!
 //! Layer 8. Imports: net, pool. Never: descriptors.
 
+use super::Cancelled;
 use crate::net::TcpStream;
 use crate::pool::try_pool;
 use std::io;
@@ -76,9 +77,11 @@ where
     for<'s> &'s B: Read + Write,
 {
     try_pool(|pool| {
-        let there = pool.spawn(|| one_way::<A, B>(a, b));
-        let back = one_way::<B, A>(b, a)?;
-        Ok((there.join().expect("its failure cuts this wait"), back))
+        let there = pool.spawn(|| one_way(a, b));
+        let back = one_way(b, a)?;
+        // Its failure or its cancellation cuts this wait, or is reported where nothing may unwind.
+        let there = there.join().map_err(|_| io::Error::other(Cancelled))?;
+        Ok((there, back))
     })
 }
 

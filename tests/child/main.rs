@@ -13,7 +13,9 @@ mod faults;
 mod forks;
 mod mappings;
 mod overflow;
+mod signal_waits;
 mod signals;
+mod stdio;
 
 use std::io;
 use std::io::Write;
@@ -37,6 +39,8 @@ enum End {
     AbortByOthers(&'static [&'static str]),
     /// By SIGSEGV, and these texts of others on standard error, but none of ours.
     Fault(&'static [&'static str]),
+    /// By this signal.
+    Signal(libc::c_int),
 }
 
 struct Scenario {
@@ -63,7 +67,9 @@ fn main() -> ExitCode {
         faults::SCENARIOS,
         forks::SCENARIOS,
         overflow::SCENARIOS,
+        signal_waits::SCENARIOS,
         signals::SCENARIOS,
+        stdio::SCENARIOS,
     ]
     .into_iter()
     .flatten()
@@ -139,6 +145,7 @@ fn judge(scenario: &Scenario) -> Result<(), String> {
             (signal == Some(libc::SIGABRT), texts)
         }
         End::Fault(texts) => (signal == Some(libc::SIGSEGV), texts),
+        End::Signal(expected) => (signal == Some(expected), &[][..]),
     };
     if !ended_well {
         return Err(describe(&output, "it ended in the wrong way"));
@@ -148,7 +155,7 @@ fn judge(scenario: &Scenario) -> Result<(), String> {
         return Err(describe(&output, &format!("it did not say {text:?}")));
     }
     let said_well = match scenario.end {
-        End::Well | End::WellSaying(_) | End::AbortSaying(_) => true,
+        End::Well | End::WellSaying(_) | End::AbortSaying(_) | End::Signal(_) => true,
         End::AbortReporting(_) => is_report(&errors, &String::from_utf8_lossy(&output.stdout)),
         End::AbortByOthers(_) | End::Fault(_) => !errors.contains("giambio:"),
     };

@@ -1,0 +1,687 @@
+//! Standard input and output: each of these has its own.
+
+use crate::Scenario;
+use crate::well;
+use giambio::cancellable;
+use giambio::io::Cancelled;
+use giambio::io::PipeReader;
+use giambio::io::PipeWriter;
+use giambio::io::pipe;
+use giambio::io::stdin;
+use giambio::io::stdout;
+use giambio::pool;
+use giambio::run;
+use giambio::task::no_unwind;
+use giambio::testing::settle;
+use giambio::yield_now;
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::fs::File;
+use std::io;
+use std::io::BufRead;
+use std::io::ErrorKind;
+use std::io::Read;
+use std::io::Seek;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
+use std::os::fd::FromRawFd;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    well("lines_of_the_input_come_while_others_run", lines),
+    well("a_cancelled_read_line_has_taken_nothing", cancelled_read_line),
+    well("cancelled_reads_of_every_kind_leave_what_has_come", cancelled_reads),
+    well("a_task_that_waits_for_the_inputs_lock_stops_nobody", input_lock),
+    well("a_cancelled_wait_for_the_inputs_lock_leaves_the_line", cancelled_lock),
+    well("a_thread_and_a_task_share_the_input", shared_input),
+    well("where_nothing_may_unwind_a_read_of_the_input_reports", reported),
+    well("a_read_of_the_input_in_a_destructor_gives_up", in_a_destructor),
+    well("every_read_of_the_input_is_a_checkpoint", input_checkpoints),
+    well("a_line_longer_than_the_buffer_comes_whole", long_line),
+    well("a_line_that_is_no_text_is_an_error_and_the_next_one_comes", no_text),
+    well("the_input_ends_as_often_as_it_is_asked", the_end),
+    well("a_closed_input_is_an_empty_one", closed_input),
+    well("a_regular_file_is_an_input", file_input),
+    well("a_socket_is_an_input", socket_input),
+    well("a_terminal_is_an_input_and_an_output", terminal),
+    well("standard_descriptors_stay_in_their_mode", modes),
+    well("what_somebody_has_made_non_blocking_is_waited_for", made_non_blocking),
+    well("a_full_output_parks_the_task_and_nobody_else", full_output),
+    well("lines_come_in_the_order_of_those_of_println", with_println),
+    well("nobody_comes_between_the_writes_of_who_has_the_lock", output_lock),
+    well("what_one_call_writes_stays_together", together),
+    well("an_output_without_readers_is_a_broken_pipe", broken_output),
+    well("a_cancelled_write_has_written_nothing", cancelled_write),
+    well("a_line_without_an_end_is_written_when_the_process_ends", unflushed),
+    well("a_value_that_cannot_be_formatted_is_an_error", unformatted),
+    well("a_child_process_inherits_the_output", inherited),
+];
+
+/// Puts `fd` in the place of a standard descriptor.
+#[track_caller]
+fn replace(number: libc::c_int, fd: impl Into<OwnedFd>) {
+    let fd = fd.into();
+    // SAFETY: no pointers; who uses a standard descriptor asks for its number each time.
+    assert_eq!(unsafe { libc::dup2(fd.as_raw_fd(), number) }, number);
+}
+
+/// A pipe whose end is standard input.
+fn input() -> PipeWriter {
+    let (reader, writer) = pipe().unwrap();
+    replace(0, reader);
+    writer
+}
+
+/// A pipe whose end is standard output.
+fn output() -> PipeReader {
+    let (reader, writer) = pipe().unwrap();
+    replace(1, writer);
+    reader
+}
+
+fn send(mut to: &PipeWriter, text: &str) {
+    to.write_all(text.as_bytes()).unwrap();
+}
+
+fn read_line() -> String {
+    let mut line = String::new();
+    stdin().read_line(&mut line).unwrap();
+    line
+}
+
+fn is_nonblocking(fd: impl AsFd) -> bool {
+    // SAFETY: no pointers are passed.
+    let flags = unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_GETFL) };
+    assert!(flags >= 0);
+    flags & libc::O_NONBLOCK != 0
+}
+
+fn lines() {
+    let writer = input();
+    run(|| {
+        let seen = RefCell::new(Vec::new());
+        pool(|pool| {
+            pool.spawn(|| {
+                for line in stdin().lines() {
+                    seen.borrow_mut().push(line.unwrap());
+                }
+            });
+            for text in ["one\ntw", "o\n", "three"] {
+                settle();
+                seen.borrow_mut().push(format!("[{text}]"));
+                send(&writer, text);
+            }
+            drop(writer);
+        });
+        assert_eq!(seen.take(), ["[one\ntw]", "one", "[o\n]", "two", "[three]", "three"]);
+    });
+}
+
+fn cancelled_read_line() {
+    let writer = input();
+    run(|| {
+        for part in ["a li", "ne in ", "parts"] {
+            let mut line = String::new();
+            pool(|pool| {
+                let task = pool.spawn(|| stdin().read_line(&mut line));
+                settle();
+                send(&writer, part);
+                settle(); // it has the part, and waits for more
+                task.cancel();
+                assert!(task.join().unwrap_err().is_cancelled());
+            });
+            assert_eq!(line, "");
+        }
+        send(&writer, "\nnext\n");
+        assert_eq!(read_line(), "a line in parts\n");
+        assert_eq!(read_line(), "next\n");
+    });
+}
+
+fn cancelled_reads() {
+    let writer = input();
+    run(|| {
+        let cut_by = |read: &dyn Fn()| {
+            pool(|pool| {
+                let task = pool.spawn(read);
+                settle();
+                send(&writer, "x");
+                settle();
+                task.cancel();
+                task.join().is_err()
+            })
+        };
+        assert!(cut_by(&|| drop(stdin().lines().next())));
+        assert!(cut_by(&|| drop(stdin().lock().read_until(b'\n', &mut Vec::new()))));
+        assert!(cut_by(&|| drop(stdin().lock().read_line(&mut String::new()))));
+        assert!(!cut_by(&|| assert_eq!(stdin().read(&mut [0; 8]).unwrap(), 3)));
+        send(&writer, "y\n");
+        assert_eq!(read_line(), "xy\n");
+    });
+}
+
+fn input_lock() {
+    let writer = input();
+    run(|| {
+        let seen = RefCell::new(Vec::new());
+        pool(|pool| {
+            for name in ["first", "second", "third"] {
+                let seen = &seen;
+                pool.spawn(move || {
+                    let line = read_line();
+                    seen.borrow_mut().push(format!("{name} {line}"));
+                });
+            }
+            settle(); // one waits for input, two for that one
+            send(&writer, "a");
+            settle();
+            assert!(seen.borrow().is_empty());
+            send(&writer, "\nb\nc\n");
+        });
+        assert_eq!(seen.take(), ["first a\n", "second b\n", "third c\n"]);
+        // A lock that is held keeps others out, whether its holder waits or not.
+        let mut lock = stdin().lock();
+        pool(|pool| {
+            let other = pool.spawn(read_line);
+            send(&writer, "mine\nyours\n");
+            let mut line = String::new();
+            lock.read_line(&mut line).unwrap();
+            settle();
+            assert!(!other.is_finished());
+            drop(lock);
+            assert_eq!((line.as_str(), other.join().unwrap().as_str()), ("mine\n", "yours\n"));
+        });
+    });
+}
+
+fn cancelled_lock() {
+    let writer = input();
+    run(|| {
+        pool(|pool| {
+            let holder = pool.spawn(read_line);
+            settle();
+            let waiters = [(); 3].map(|()| pool.spawn(read_line));
+            settle();
+            let [first, second, third] = waiters;
+            second.cancel();
+            assert!(second.join().unwrap_err().is_cancelled());
+            holder.cancel(); // parked with the lock, which goes to the next
+            assert!(holder.join().unwrap_err().is_cancelled());
+            send(&writer, "1\n2\n");
+            assert_eq!(first.join().unwrap(), "1\n");
+            assert_eq!(third.join().unwrap(), "2\n");
+        });
+    });
+}
+
+fn shared_input() {
+    let writer = input();
+    let thread = thread::spawn(|| (0..100).map(|_| read_line()).collect::<Vec<_>>());
+    let mut all = run(|| {
+        pool(|pool| {
+            pool.spawn(|| (0..200).for_each(|i| send(&writer, &format!("{i}\n"))));
+            (0..100).map(|_| read_line()).collect::<Vec<_>>()
+        })
+    });
+    all.extend(thread.join().unwrap());
+    let mut numbers: Vec<u32> = all.iter().map(|line| line.trim().parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..200));
+}
+
+#[track_caller]
+fn assert_given_up<T>(result: io::Result<T>) {
+    let Err(error) = result else { panic!("the call did not fail") };
+    assert!(error.get_ref().is_some_and(|inner| inner.is::<Cancelled>()), "{error:?}");
+}
+
+fn reported() {
+    let writer = input();
+    run(|| {
+        let cut = cancellable(|scope| {
+            scope.cancel();
+            no_unwind(|| {
+                assert_given_up(stdin().read_line(&mut String::new()));
+                send(&writer, "here\n");
+                assert_eq!(read_line(), "here\n"); // what needs no wait is done
+            });
+            yield_now();
+        });
+        assert!(cut.is_none());
+        // The same for one that waits for another's lock.
+        pool(|pool| {
+            let holder = pool.spawn(read_line);
+            settle();
+            let waiter = pool.spawn(|| {
+                no_unwind(|| assert_given_up(stdin().read_line(&mut String::new())));
+            });
+            settle();
+            waiter.cancel();
+            waiter.join().unwrap();
+            send(&writer, "x\n");
+            assert_eq!(holder.join().unwrap(), "x\n");
+        });
+    });
+}
+
+/// Runs a closure when it is dropped.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn in_a_destructor() {
+    let writer = input();
+    run(|| {
+        let done = Cell::new(0);
+        let in_unwind = |call: &dyn Fn()| {
+            pool(|pool| {
+                let task = pool.spawn(|| {
+                    let _call = OnDrop(|| {
+                        call();
+                        done.set(done.get() + 1);
+                    });
+                    giambio::sleep_forever()
+                });
+                settle();
+                task.cancel();
+                assert!(task.join().is_err());
+            });
+        };
+        in_unwind(&|| assert_given_up(stdin().read_line(&mut String::new())));
+        send(&writer, "ready\n");
+        in_unwind(&|| assert_eq!(read_line(), "ready\n"));
+        let lock = stdin().lock();
+        in_unwind(&|| assert_given_up(stdin().read_line(&mut String::new())));
+        drop(lock);
+        assert_eq!(done.get(), 3);
+    });
+}
+
+fn input_checkpoints() {
+    let writer = input();
+    run(|| {
+        send(&writer, "one\ntwo\nthree\nfour\n");
+        assert_eq!(read_line(), "one\n"); // the others are in the buffer now
+        let calls: [&dyn Fn(); 6] = [
+            &|| drop(stdin().lock()),
+            &|| drop(read_line()),
+            &|| drop(stdin().lines()),
+            &|| drop(stdin().read(&mut [0])),
+            &|| drop(stdin().lock().fill_buf().map(drop)),
+            &|| drop(stdout().lock()),
+        ];
+        for call in calls {
+            giambio::testing::assert_checkpoint(call);
+        }
+        // With the lock in hand as well.
+        let lock = RefCell::new(stdin().lock());
+        let calls: [&dyn Fn(); 3] = [
+            &|| drop(lock.borrow_mut().read(&mut [0])),
+            &|| drop(lock.borrow_mut().read_line(&mut String::new())),
+            &|| drop(lock.borrow_mut().read_until(b'\n', &mut Vec::new())),
+        ];
+        for call in calls {
+            giambio::testing::assert_checkpoint(call);
+        }
+    });
+}
+
+fn long_line() {
+    let writer = input();
+    let long = "x".repeat(1_000_000);
+    run(|| {
+        pool(|pool| {
+            pool.spawn(|| send(&writer, &format!("{long}\nshort\n")));
+            assert_eq!(read_line().trim_end(), long);
+            assert_eq!(read_line(), "short\n");
+        });
+    });
+}
+
+fn no_text() {
+    let writer = input();
+    (&writer).write_all(b"\xff\xfe\nfine\n").unwrap();
+    run(|| {
+        let mut line = "as before".to_owned();
+        let error = stdin().read_line(&mut line).unwrap_err();
+        assert_eq!((error.kind(), line.as_str()), (ErrorKind::InvalidData, "as before"));
+        assert_eq!(stdin().read_line(&mut line).unwrap(), 5);
+        assert_eq!(line, "as beforefine\n");
+    });
+}
+
+fn the_end() {
+    let writer = input();
+    send(&writer, "last");
+    drop(writer);
+    run(|| {
+        assert_eq!(read_line(), "last");
+        assert_eq!(read_line(), "");
+        assert_eq!(stdin().read(&mut [0]).unwrap(), 0);
+        assert_eq!(io::read_to_string(stdin()).unwrap(), "");
+    });
+}
+
+fn closed_input() {
+    let read = || assert_eq!(read_line(), "");
+    run(|| {
+        // Not before this: the runtime's own descriptors would be the next to be called 0.
+        // SAFETY: nothing of this process uses it.
+        assert_eq!(unsafe { libc::close(0) }, 0);
+        read();
+    });
+    read();
+}
+
+fn file_input() {
+    let program = std::env::current_exe().unwrap();
+    let length = program.metadata().unwrap().len();
+    replace(0, File::open(program).unwrap());
+    run(|| {
+        let mut all = Vec::new();
+        assert_eq!(stdin().read_to_end(&mut all).unwrap() as u64, length);
+        assert!(all.starts_with(b"\x7fELF"));
+    });
+}
+
+fn socket_input() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    replace(0, theirs);
+    run(|| {
+        pool(|pool| {
+            let line = pool.spawn(read_line);
+            settle();
+            (&ours).write_all(b"from a socket\n").unwrap();
+            assert_eq!(line.join().unwrap(), "from a socket\n");
+        });
+    });
+}
+
+/// Both sides of a terminal.
+fn open_terminal() -> (File, OwnedFd) {
+    let (mut ours, mut theirs) = (-1, -1);
+    let none = std::ptr::null_mut();
+    // SAFETY: the numbers' places are borrowed for the call; the rest may be null.
+    let result =
+        unsafe { libc::openpty(&raw mut ours, &raw mut theirs, none, none.cast(), none.cast()) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+    // SAFETY: the kernel has just made it for us.
+    let ours = unsafe { File::from_raw_fd(ours) };
+    // SAFETY: as above.
+    (ours, unsafe { OwnedFd::from_raw_fd(theirs) })
+}
+
+fn terminal() {
+    let (mut ours, theirs) = open_terminal();
+    replace(0, theirs.try_clone().unwrap());
+    replace(1, theirs);
+    assert!(stdin().is_terminal() && stdout().is_terminal());
+    assert!(stdin().lock().is_terminal() && stdout().lock().is_terminal());
+    run(|| {
+        pool(|pool| {
+            let line = pool.spawn(read_line);
+            ours.write_all(b"typed").unwrap();
+            settle();
+            assert!(!line.is_finished(), "the line has no end yet");
+            ours.write_all(b"\n").unwrap();
+            assert_eq!(line.join().unwrap(), "typed\n");
+        });
+        writeln!(stdout(), "printed").unwrap();
+    });
+    let mut echo = vec![0; "typed\r\nprinted\r\n".len()];
+    ours.read_exact(&mut echo).unwrap();
+    assert_eq!(String::from_utf8(echo).unwrap(), "typed\r\nprinted\r\n");
+}
+
+fn modes() {
+    let (writer, reader) = (input(), output());
+    let check = || assert!(!is_nonblocking(io::stdin()) && !is_nonblocking(io::stdout()));
+    check();
+    run(|| {
+        pool(|pool| {
+            pool.spawn(read_line);
+            settle();
+            check(); // while a task waits
+            send(&writer, "x\n");
+        });
+        writeln!(stdout(), "y").unwrap();
+        stdout().flush().unwrap();
+        check();
+    });
+    check();
+    assert_eq!((&reader).read(&mut [0; 8]).unwrap(), 2);
+}
+
+fn made_non_blocking() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    replace(0, theirs.try_clone().unwrap());
+    replace(1, theirs);
+    run(|| {
+        pool(|pool| {
+            let line = pool.spawn(read_line);
+            settle();
+            (&ours).write_all(b"x\n").unwrap();
+            assert_eq!(line.join().unwrap(), "x\n");
+            let all = pool.spawn(|| stdout().write_all(&[b'\n'; 1 << 20]).unwrap());
+            settle();
+            assert!(!all.is_finished());
+            let mut left = 1 << 20;
+            while left > 0 {
+                giambio::lowlevel::wait_readable(&ours).unwrap();
+                left -= (&ours).read(&mut [0; 1 << 16]).unwrap();
+            }
+        });
+    });
+}
+
+/// Writes lines until there is no room, and says how many bytes that were.
+fn fill_output() -> usize {
+    let written = Cell::new(0);
+    let cut = cancellable(|scope| {
+        scope.spawn(|| {
+            settle();
+            scope.cancel();
+        });
+        loop {
+            written.set(written.get() + stdout().write(&[b'\n'; 1024]).unwrap());
+        }
+    });
+    assert_eq!(cut, None::<()>);
+    written.get()
+}
+
+fn full_output() {
+    let reader = output();
+    run(|| {
+        let filled = fill_output();
+        assert!(filled >= 4096, "{filled}");
+        pool(|pool| {
+            let line = pool.spawn(|| writeln!(stdout(), "more").unwrap());
+            settle(); // others run
+            assert!(!line.is_finished());
+            let mut all = vec![0; filled + 5];
+            (&reader).read_exact(&mut all).unwrap();
+            assert!(all.ends_with(b"\nmore\n"));
+        });
+        // Much more than any pipe holds, in one call.
+        pool(|pool| {
+            pool.spawn(|| stdout().write_all(&[b'\n'; 300_000]).unwrap());
+            (&reader).read_exact(&mut [0; 300_000]).unwrap();
+        });
+    });
+}
+
+fn with_println() {
+    let reader = output();
+    let mut std = io::stdout();
+    run(|| {
+        write!(stdout(), "a").unwrap();
+        write!(std, "b").unwrap(); // as `print!` does
+        writeln!(stdout(), "c{}", 1).unwrap();
+        writeln!(std, "d").unwrap();
+        write!(stdout(), "e").unwrap();
+        stdout().flush().unwrap();
+        let mut all = [0; 7];
+        (&reader).read_exact(&mut all).unwrap();
+        assert_eq!(&all, b"abc1\nd\n"[..].first_chunk().unwrap());
+        let mut rest = [0; 1];
+        (&reader).read_exact(&mut rest).unwrap();
+        assert_eq!(&rest, b"e");
+    });
+}
+
+fn output_lock() {
+    let reader = output();
+    run(|| {
+        pool(|pool| {
+            pool.spawn(|| {
+                let mut out = stdout().lock();
+                writeln!(out, "one").unwrap();
+                giambio::sleep(Duration::from_millis(1));
+                writeln!(stdout(), "two").unwrap(); // who has it may come again
+                drop(stdout().lock());
+                yield_now();
+                writeln!(out, "three").unwrap();
+            });
+            pool.spawn(|| writeln!(stdout(), "four").unwrap());
+            let cut = pool.spawn(|| writeln!(stdout(), "never").unwrap());
+            yield_now();
+            cut.cancel();
+        });
+        // A plain thread waits for it too.
+        let lock = stdout().lock();
+        let thread = thread::spawn(|| writeln!(stdout(), "six").unwrap());
+        giambio::sleep(Duration::from_millis(10));
+        writeln!(stdout(), "five").unwrap();
+        drop(lock);
+        thread.join().unwrap();
+        let expected = b"one\ntwo\nthree\nfour\nfive\nsix\n";
+        let mut all = vec![0; expected.len()];
+        (&reader).read_exact(&mut all).unwrap();
+        assert_eq!(String::from_utf8_lossy(&all), String::from_utf8_lossy(expected));
+    });
+}
+
+fn together() {
+    let reader = output();
+    let line = |letter: &str| format!("{}\n", letter.repeat(20_000));
+    run(|| {
+        pool(|pool| {
+            for letter in ["a", "b", "c"] {
+                pool.spawn(move || write!(stdout(), "{}", line(letter)).unwrap());
+            }
+            let mut all = vec![0; 3 * 20_001];
+            (&reader).read_exact(&mut all).unwrap();
+            assert!(String::from_utf8(all).unwrap() == ["a", "b", "c"].map(line).concat());
+        });
+    });
+}
+
+fn broken_output() {
+    let reader = output();
+    run(|| {
+        fill_output();
+        pool(|pool| {
+            let write = pool.spawn(|| writeln!(stdout(), "x"));
+            settle();
+            drop(reader); // under a parked writer
+            assert_eq!(write.join().unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
+        });
+    });
+    // std flushes what is left when the process ends.
+    replace(1, File::options().write(true).open("/dev/null").unwrap());
+}
+
+fn cancelled_write() {
+    let reader = output();
+    run(|| {
+        let filled = fill_output();
+        pool(|pool| {
+            let write = pool.spawn(|| stdout().write(b"never\n").unwrap());
+            let line = pool.spawn(|| writeln!(stdout(), "now").unwrap());
+            settle();
+            write.cancel();
+            assert!(write.join().unwrap_err().is_cancelled());
+            let mut all = vec![0; filled + 4];
+            (&reader).read_exact(&mut all).unwrap();
+            assert!(all.ends_with(b"\nnow\n") && all.starts_with(&[b'\n'; 1024]));
+            line.join().unwrap();
+        });
+        let cut = cancellable(|scope| {
+            scope.cancel();
+            no_unwind(|| writeln!(stdout(), "there is room").unwrap());
+            let _ = stdout().write(b"never\n");
+        });
+        assert!(cut.is_none());
+        let mut rest = [0; 14];
+        (&reader).read_exact(&mut rest).unwrap();
+        assert_eq!(&rest, b"there is room\n");
+    });
+}
+
+/// The scenario that this process plays, so that it can start itself once more.
+const AGAIN: &str = "GIAMBIO_SCENARIO_AGAIN";
+
+fn unflushed() {
+    if std::env::var_os(AGAIN).is_some() {
+        return run(|| write!(stdout(), "no end").unwrap());
+    }
+    let again = Command::new(std::env::current_exe().unwrap())
+        .args(["--scenario", "a_line_without_an_end_is_written_when_the_process_ends"])
+        .env(AGAIN, "1")
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&again.stdout), "no end");
+}
+
+/// Has no text.
+struct Mute;
+
+impl std::fmt::Display for Mute {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Err(std::fmt::Error)
+    }
+}
+
+fn unformatted() {
+    let mut reader = output();
+    run(|| {
+        assert_eq!(writeln!(stdout(), "{Mute}").unwrap_err().kind(), ErrorKind::Other);
+        writeln!(stdout(), "{}xt", "ne".trim()).unwrap();
+        let mut line = [0; 5];
+        reader.read_exact(&mut line).unwrap();
+        assert_eq!(&line, b"next\n");
+    });
+}
+
+fn inherited() {
+    // SAFETY: the name is a string with an end, borrowed for the call.
+    let fd = unsafe { libc::memfd_create(c"output".as_ptr(), libc::MFD_CLOEXEC) };
+    assert!(fd >= 0);
+    // SAFETY: the kernel has just made it for us.
+    let mut file = unsafe { File::from_raw_fd(fd) };
+    replace(1, file.try_clone().unwrap());
+    run(|| {
+        writeln!(stdout(), "ours").unwrap(); // a regular file is just written
+        let mut child =
+            Command::new("echo").arg("its").stdout(Stdio::from(stdout())).spawn().unwrap();
+        assert!(child.wait().unwrap().success());
+        stdout().write_all(&[b'x'; 10_000]).unwrap();
+        stdout().flush().unwrap();
+    });
+    let mut text = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut text).unwrap();
+    assert_eq!(text, format!("ours\nits\n{}", "x".repeat(10_000)));
+}
