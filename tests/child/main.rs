@@ -15,7 +15,8 @@ mod mappings;
 mod overflow;
 mod signal_waits;
 mod signals;
-mod stdio;
+mod stdin;
+mod stdout;
 
 use std::io;
 use std::io::Write;
@@ -69,7 +70,8 @@ fn main() -> ExitCode {
         overflow::SCENARIOS,
         signal_waits::SCENARIOS,
         signals::SCENARIOS,
-        stdio::SCENARIOS,
+        stdin::SCENARIOS,
+        stdout::SCENARIOS,
     ]
     .into_iter()
     .flatten()
