@@ -11,7 +11,11 @@ use std::io::Read;
 use std::io::Write;
 use std::net::Shutdown;
 
-/// Bytes read at once.
+/// Bytes read at once, and held by each direction for as long as it is open.
+///
+/// One way between two TCP connections over loopback, a gigabyte takes 0.67 s of CPU with 8 KiB, 0.54 s
+/// with 16, 0.46 s with 32 and 0.41 s with 64. A proxy's connections are idle most of the time, and
+/// then memory is what counts.
 const BUFFER: usize = 16 << 10;
 
 /// A stream that can stop sending and go on receiving.

@@ -3,6 +3,7 @@
 use crate::Scenario;
 use crate::well;
 use giambio::cancellable;
+use giambio::debug::WaitReason;
 use giambio::io::Cancelled;
 use giambio::io::PipeReader;
 use giambio::io::PipeWriter;
@@ -11,6 +12,7 @@ use giambio::io::stdin;
 use giambio::io::stdout;
 use giambio::pool;
 use giambio::run;
+use giambio::task::no_switch;
 use giambio::task::no_unwind;
 use giambio::testing::settle;
 use giambio::yield_now;
@@ -27,6 +29,8 @@ use std::os::fd::AsRawFd;
 use std::os::fd::FromRawFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::thread;
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -39,6 +43,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     well("where_nothing_may_unwind_a_read_of_the_input_reports", reported),
     well("a_read_of_the_input_in_a_destructor_gives_up", in_a_destructor),
     well("every_read_of_the_input_is_a_checkpoint", input_checkpoints),
+    well("a_wait_for_the_inputs_lock_has_a_name", named_wait),
     well("a_line_longer_than_the_buffer_comes_whole", long_line),
     well("a_line_that_is_no_text_is_an_error_and_the_next_one_comes", no_text),
     well("the_input_ends_as_often_as_it_is_asked", the_end),
@@ -320,6 +325,32 @@ fn input_checkpoints() {
         for call in calls {
             giambio::testing::assert_checkpoint(call);
         }
+    });
+}
+
+/// The text of the panic in which `f` ends.
+fn panic_of(f: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(f)).expect_err("it panics");
+    *payload.downcast().expect("a text")
+}
+
+fn named_wait() {
+    let _writer = input();
+    run(|| {
+        pool(|pool| {
+            let lock = stdin().lock();
+            let waiter = pool.spawn(read_line);
+            settle();
+            let text = panic_of(|| no_switch(|| drop(stdin().lock())));
+            assert!(text.starts_with("`lock` would switch"), "{text}");
+            let text = panic_of(|| no_switch(|| drop(stdin().read(&mut [0]))));
+            assert!(text.starts_with("`lock` would switch"), "{text}");
+            assert_eq!(WaitReason::Lock.to_string(), "waits for a lock");
+            waiter.cancel();
+            drop(lock);
+            let text = panic_of(|| no_switch(|| drop(stdin().read(&mut [0]))));
+            assert!(text.starts_with("a read or an `accept` would switch"), "{text}");
+        });
     });
 }
 
