@@ -1,14 +1,14 @@
 //! A TCP proxy: what comes in on one connection goes out on another, both ways.
 //!
-//! What to look for: each direction is `std::io::copy` in a task of its own. When one side stops
-//! sending, the proxy stops sending to the other side, and the answer still flows. An error in one
-//! direction cancels the other. A connection has 60 s in all; no read or write knows of that.
+//! What to look for: `copy_bidirectional` joins two connections. When one side stops sending, the proxy
+//! stops sending to the other side, and the answer still flows. An error in one direction cancels the
+//! other. A connection has 60 s in all; no read or write knows of that.
 //!
 //! Run it: `cargo run --example proxy LISTEN TARGET`, for instance `127.0.0.1:1501 127.0.0.1:1500`.
 
 mod ctrl_c;
 
-use giambio::net::Shutdown;
+use giambio::io;
 use giambio::net::SocketAddr;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
@@ -17,7 +17,6 @@ use log::info;
 use log::warn;
 use std::convert::Infallible;
 use std::error::Error;
-use std::io;
 use std::time::Duration;
 
 /// How long a connection may last.
@@ -64,24 +63,14 @@ fn serve(listener: TcpListener, target: &[SocketAddr], limit: Duration) -> Infal
 fn forward(client: TcpStream, target: &[SocketAddr], limit: Duration) -> io::Result<(u64, u64)> {
     giambio::with_timeout(limit, |_| {
         let server = TcpStream::connect(target)?;
-        giambio::try_pool(|pool| {
-            let up = pool.spawn(|| pump(&client, &server));
-            let down = pump(&server, &client)?;
-            Ok((up.join().expect("its failure cuts this wait"), down))
-        })
+        io::copy_bidirectional(&client, &server)
     })?
-}
-
-/// Copies until `from` ends, and passes the end on.
-fn pump(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<u64> {
-    let count = io::copy(&mut from, &mut to)?;
-    to.shutdown(Shutdown::Write)?;
-    Ok(count)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use giambio::net::Shutdown;
     use std::io::Read;
     use std::io::Write;
 

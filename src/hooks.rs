@@ -48,6 +48,8 @@ pub enum WaitReason {
     Helper,
     /// Until a helper thread has made a call for it.
     Call,
+    /// Until another has left what one task at a time may use.
+    Lock,
 }
 
 impl WaitReason {
@@ -69,6 +71,7 @@ impl WaitReason {
             Self::Event => "`Event::wait`",
             Self::Semaphore => "`Semaphore::acquire`",
             Self::Helper | Self::Call => "`unblock` or the lookup of a host's name",
+            Self::Lock => "`lock`",
         }
     }
 }
@@ -92,6 +95,7 @@ impl fmt::Display for WaitReason {
             Self::Semaphore => f.write_str("waits for a permit of a semaphore"),
             Self::Helper => f.write_str("waits for a helper thread to be free"),
             Self::Call => f.write_str("waits for a call on a helper thread to return"),
+            Self::Lock => f.write_str("waits for a lock"),
         }
     }
 }

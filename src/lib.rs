@@ -68,13 +68,18 @@ mod unblock;
 pub mod sync;
 
 // Layer 8: std's names, std's shapes.
-#[expect(unsafe_code, reason = "links nodes that lie on the waiting task's stack")]
+#[expect(
+    unsafe_code,
+    reason = "links nodes that lie on the waiting task's stack; std's unsafe conversions"
+)]
 pub mod io;
 pub mod lowlevel;
 #[expect(unsafe_code, reason = "std's `FromRawFd`, passed on")]
 pub mod net;
 #[expect(unsafe_code, reason = "std's `FromRawFd`, passed on")]
 pub mod os;
+#[expect(unsafe_code, reason = "hands its action to the crate that has the handler")]
+pub mod signal;
 
 // Layer 9: a look from outside.
 pub mod debug;

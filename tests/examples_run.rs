@@ -313,11 +313,12 @@ fn rust_log_overrides_the_level() {
 fn an_address_that_cannot_be_used_is_an_error() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken_address = taken.local_addr().expect("a socket").to_string();
-    let uses: [(&str, &[&str], &str); 7] = [
+    let uses: [(&str, &[&str], &str); 8] = [
         ("echo_server", &["nonsense"], "nonsense"),
         ("echo_server", &[&taken_address], &taken_address),
         ("chat_server", &["nonsense"], "nonsense"),
         ("chat_server", &[&taken_address], &taken_address),
+        ("chat_client", &["nonsense"], "nonsense"),
         ("proxy", &[&taken_address, "127.0.0.1:1"], &taken_address),
         ("proxy", &["127.0.0.1:0", "nonsense"], "nonsense"),
         ("proxy", &[], "usage: proxy LISTEN TARGET"),
@@ -346,6 +347,81 @@ fn the_chat_server_passes_lines_on_and_ends_on_ctrl_c() {
     drop(bob);
     ann.expect("* bob has left\n");
     assert_ends_on_ctrl_c(server, &mut ann);
+}
+
+/// A chat client whose standard streams are ours; what is left of it is killed on drop.
+struct Chatter {
+    child: Child,
+    /// The lines that it prints, from a thread: a pipe knows no timeouts.
+    printed: mpsc::Receiver<String>,
+}
+
+impl Chatter {
+    #[track_caller]
+    fn start(address: SocketAddr) -> Self {
+        let mut child = example("chat_client")
+            .arg(address.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let lines = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines();
+        let (sender, printed) = mpsc::channel();
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, printed }
+    }
+
+    #[track_caller]
+    fn type_in(&mut self, text: &str) {
+        let mut keyboard = self.child.stdin.as_ref().expect("it was not closed");
+        keyboard.write_all(text.as_bytes()).expect("the client reads");
+    }
+
+    #[track_caller]
+    fn expect(&self, lines: &[&str]) {
+        for line in lines {
+            assert_eq!(self.printed.recv_timeout(PATIENCE).as_deref(), Ok(*line));
+        }
+    }
+
+    /// Waits until it has ended well, without another word.
+    #[track_caller]
+    fn expect_end(&mut self) {
+        let end = self.printed.recv_timeout(PATIENCE);
+        assert_eq!(end, Err(mpsc::RecvTimeoutError::Disconnected));
+        assert!(self.child.wait().expect("a child").success());
+    }
+}
+
+impl Drop for Chatter {
+    fn drop(&mut self) {
+        // Both fail if it has ended, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn chat_clients_talk_and_end_with_their_input_or_with_the_server() {
+    let server = Server::start("chat_server", &["127.0.0.1:0"]);
+    let mut ann = Chatter::start(server.address);
+    ann.expect(&["* What is your name?"]);
+    ann.type_in("ann\n");
+    ann.expect(&["* Already here: "]);
+    let mut bob = Chatter::start(server.address);
+    bob.expect(&["* What is your name?"]);
+    bob.type_in("bob\nhello\n"); // more than one line at a time
+    bob.expect(&["* Already here: ann"]);
+    ann.expect(&["* bob has joined", "bob: hello"]);
+    ann.type_in("hello, b");
+    ann.type_in("ob\n");
+    bob.expect(&["ann: hello, bob"]);
+    drop(bob.child.stdin.take()); // the end of what it reads
+    bob.expect_end();
+    ann.expect(&["* bob has left"]);
+    server.interrupt(); // while it waits for its keyboard
+    ann.expect_end();
+    assert_eq!(server.end().0, Some(0));
 }
 
 #[test]

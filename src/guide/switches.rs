@@ -27,6 +27,9 @@
 //! | the same of [`UnixStream`](crate::os::unix::net::UnixStream) and [`UnixListener`](crate::os::unix::net::UnixListener), whose `connect` waits only while the backlog is full; their `readable` and `writable` | yes | yes | one attempt, then an error of kind `Other` |
 //! | `recv`, `recv_from`, `send`, `send_to`, `send_to_addr`, `readable`, `writable` of [`UnixDatagram`](crate::os::unix::net::UnixDatagram); not `connect` | yes | yes | one attempt, then an error of kind `Other` |
 //! | [`lowlevel::wait_readable`](crate::lowlevel::wait_readable), [`lowlevel::wait_writable`](crate::lowlevel::wait_writable) | yes | yes | one look, then an error of kind `Other` |
+//! | reads and writes of [`io::pipe`](crate::io::pipe()), [`io::Async`](crate::io::Async), [`io::stdin`](crate::io::stdin) and [`io::stdout`](crate::io::stdout); [`Signals::recv`](crate::signal::Signals::recv), [`ctrl_c`](crate::signal::ctrl_c) | yes | yes | one attempt, then an error of kind `Other` |
+//! | `lock` of [`io::Stdin`](crate::io::Stdin) and [`io::Stdout`](crate::io::Stdout) | while another has it | yes | really waits |
+//! | [`io::copy_bidirectional`](crate::io::copy_bidirectional) | yes | yes, with its reads and writes and at its end | the caller's direction gives up as a read does; the other one really waits |
 //! | [`Parker::park`](crate::lowlevel::Parker::park), [`Parker::park_timeout`](crate::lowlevel::Parker::park_timeout) | without a token | yes | really waits |
 //! | [`Event::wait`](crate::sync::Event::wait) | until it is set | yes | really waits |
 //! | [`Semaphore::acquire`](crate::sync::Semaphore::acquire) | without a permit | yes | really waits |
@@ -46,12 +49,13 @@
 //! dropping a permit, a handle or a socket, [`clock`](crate::clock()), the getters and setters of sockets,
 //! [`task::current`](crate::task::current), [`debug`](crate::debug) as a whole, and `println!`, which
 //! blocks the thread like everything that is std's own: `std::fs`, `std::process`,
-//! `std::sync::Mutex`, the `to_socket_addrs` of std's own trait; in [`unblock`](crate::unblock()) that
-//! blocks a helper thread instead.
+//! `std::sync::Mutex`, the `to_socket_addrs` of std's own trait, [`io::stderr`](crate::io::stderr); in
+//! [`unblock`](crate::unblock()) that blocks a helper thread instead.
 //!
 //! Under [`task::no_unwind`](crate::task::no_unwind), checkpoints do not raise: calls that return an
 //! [`io::Result`](std::io::Result) report a pending cancellation as an error of kind `Other`
 //! ([`io::Cancelled`](crate::io::Cancelled)), the others go on waiting, and so does `try_unblock`.
 //!
 //! Outside of [`run`](crate::run) the calls that have a meaning there block the thread: sockets, `sleep`,
-//! `Parker`, `Event`, `Semaphore`, `lowlevel`; `unblock` calls its closure right there.
+//! `Parker`, `Event`, `Semaphore`, `lowlevel`, pipes, standard input and output, signals; `unblock` calls
+//! its closure right there.

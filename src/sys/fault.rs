@@ -39,11 +39,11 @@ static WATCH: OnceLock<Watch> = OnceLock::new();
 pub(crate) fn watch_faults(look: fn(&Fault)) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let Ok(present) = change_action(None) else { return };
+        let Ok(present) = change_action(libc::SIGSEGV, None) else { return };
         let action = action_before(&present);
         // Refused, it leaves overflows without a report, and everything else as it is. What counts is
         // what this call has replaced: another thread may have set a handler since the one above.
-        if let Ok(before) = change_action(Some(&action)) {
+        if let Ok(before) = change_action(libc::SIGSEGV, Some(&action)) {
             WATCH.get_or_init(|| Watch { look, before });
         }
     });
@@ -70,13 +70,24 @@ fn plain_action(handler: libc::sighandler_t) -> libc::sigaction {
     action
 }
 
-/// Sets what is done about faults, or leaves it; returns what was done before.
-fn change_action(to: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
+/// Has the handler of `signal` run on the thread's alternate stack: a task that is interrupted may have
+/// no room left for one.
+pub(crate) fn handle_on_signal_stack(signal: libc::c_int) -> io::Result<()> {
+    let mut action = change_action(signal, None)?;
+    if action.sa_flags & libc::SA_ONSTACK == 0 {
+        action.sa_flags |= libc::SA_ONSTACK;
+        change_action(signal, Some(&action))?;
+    }
+    Ok(())
+}
+
+/// Sets what is done about a signal, or leaves it; returns what was done before.
+fn change_action(signal: libc::c_int, to: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
     let mut before = plain_action(libc::SIG_DFL);
     let to = to.map_or(ptr::null(), ptr::from_ref);
     // SAFETY: both pointers are null or valid for the call; the handlers that this file sets are
-    // async-signal-safe.
-    let failed = unsafe { libc::sigaction(libc::SIGSEGV, to, &raw mut before) };
+    // async-signal-safe, or were set before.
+    let failed = unsafe { libc::sigaction(signal, to, &raw mut before) };
     if failed == 0 { Ok(before) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -136,7 +147,7 @@ fn pass_on(
     let is_default = handler == libc::SIG_DFL || handler == libc::SIG_IGN;
     if is_default || before.sa_flags & libc::SA_RESETHAND != 0 {
         // A faulting instruction is run again after this handler, and then the kernel ends us.
-        let _ = change_action(Some(&plain_action(libc::SIG_DFL)));
+        let _ = change_action(libc::SIGSEGV, Some(&plain_action(libc::SIG_DFL)));
     }
     if is_default {
         // Nothing is run again for a signal that was sent, nor for one that stands for another, which

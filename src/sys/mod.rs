@@ -21,6 +21,7 @@
 //! * `name_thread_limit(refusal) -> io::Error`: the same for a thread that was refused.
 //! * `watch_faults(look)`: has `look` called when memory is accessed that must not be.
 //! * `SignalStack::ensure()`: a stack for `look` on this thread, if it has none.
+//! * `handle_on_signal_stack(signal)`: its handler runs there too.
 //! * `trim_heap()`: the allocator's free memory goes back too, as far as it can be told to.
 //! * `mapping_count() -> Option<usize>`: how many mappings the process has, if that is known.
 //! * `max_map_count() -> Option<usize>`: how many mappings a process may have, if that is known.
@@ -33,6 +34,8 @@
 #[cfg(unix)]
 mod abort;
 mod cache;
+#[cfg(unix)]
+mod descriptor;
 #[cfg(unix)]
 mod fault;
 #[cfg(unix)]
@@ -54,7 +57,9 @@ mod unix;
 pub(crate) use abort::{AbortOnUnwind, abort_with};
 pub(crate) use cache::prefetch;
 #[cfg(unix)]
-pub(crate) use fault::{Fault, SignalStack, watch_faults};
+pub(crate) use descriptor::{Mode, read, set_mode, write};
+#[cfg(unix)]
+pub(crate) use fault::{Fault, SignalStack, handle_on_signal_stack, watch_faults};
 #[cfg(unix)]
 pub(crate) use fork::{forks, watch_forks};
 #[cfg(unix)]

@@ -14,7 +14,10 @@ mod forks;
 mod mappings;
 mod offload;
 mod overflow;
+mod signal_waits;
 mod signals;
+mod stdin;
+mod stdout;
 
 use std::io;
 use std::io::Write;
@@ -38,6 +41,8 @@ enum End {
     AbortByOthers(&'static [&'static str]),
     /// By SIGSEGV, and these texts of others on standard error, but none of ours.
     Fault(&'static [&'static str]),
+    /// By this signal.
+    Signal(libc::c_int),
 }
 
 struct Scenario {
@@ -65,7 +70,10 @@ fn main() -> ExitCode {
         forks::SCENARIOS,
         offload::SCENARIOS,
         overflow::SCENARIOS,
+        signal_waits::SCENARIOS,
         signals::SCENARIOS,
+        stdin::SCENARIOS,
+        stdout::SCENARIOS,
     ]
     .into_iter()
     .flatten()
@@ -141,6 +149,7 @@ fn judge(scenario: &Scenario) -> Result<(), String> {
             (signal == Some(libc::SIGABRT), texts)
         }
         End::Fault(texts) => (signal == Some(libc::SIGSEGV), texts),
+        End::Signal(expected) => (signal == Some(expected), &[][..]),
     };
     if !ended_well {
         return Err(describe(&output, "it ended in the wrong way"));
@@ -150,7 +159,7 @@ fn judge(scenario: &Scenario) -> Result<(), String> {
         return Err(describe(&output, &format!("it did not say {text:?}")));
     }
     let said_well = match scenario.end {
-        End::Well | End::WellSaying(_) | End::AbortSaying(_) => true,
+        End::Well | End::WellSaying(_) | End::AbortSaying(_) | End::Signal(_) => true,
         End::AbortReporting(_) => is_report(&errors, &String::from_utf8_lossy(&output.stdout)),
         End::AbortByOthers(_) | End::Fault(_) => !errors.contains("giambio:"),
     };

@@ -1,5 +1,6 @@
 //! The behaviour of the runtime, seen from outside: one claim a test.
 
+mod async_fd;
 mod big_stack;
 mod big_stack_cancel;
 mod big_stack_places;
@@ -11,6 +12,7 @@ mod checkpoints;
 mod clock;
 mod combine;
 mod combine_unwind;
+mod copy;
 mod cuts;
 mod daemon;
 mod deadline;
@@ -23,6 +25,7 @@ mod event_threads;
 mod explore;
 mod happy_eyeballs;
 mod idle_stacks;
+mod io_names;
 mod join;
 mod leaks;
 mod log_sink;
@@ -40,6 +43,7 @@ mod on_failure;
 mod originals;
 mod originals_net;
 mod panic;
+mod pipe;
 mod pool;
 mod ported_pools;
 mod ported_scopes;

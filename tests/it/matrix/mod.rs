@@ -5,6 +5,8 @@
 //! all (situations.rs).
 //!
 //! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, sockets.rs, unix.rs)
+//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, sockets.rs,
+//! descriptors.rs)
 //! that prepares what the call needs and hands a [`Case`] to the test, and name it in that file's
 //! `matrix!`:
 //!
@@ -107,6 +109,7 @@ macro_rules! matrix {
 }
 
 mod between_waits;
+mod descriptors;
 mod offload;
 mod situations;
 mod sockets;

@@ -211,7 +211,7 @@ fn await_kernel(fd: impl AsFd, events: libc::c_short) {
 }
 
 /// Whether a descriptor is ready, or becomes so in time.
-fn is_ready(fd: impl AsFd, events: libc::c_short, millis: libc::c_int) -> bool {
+pub(super) fn is_ready(fd: impl AsFd, events: libc::c_short, millis: libc::c_int) -> bool {
     let mut entry = libc::pollfd { fd: fd.as_fd().as_raw_fd(), events, revents: 0 };
     // SAFETY: the entry is valid, and borrowed for the call.
     let ready = unsafe { libc::poll(&raw mut entry, 1, millis) };
