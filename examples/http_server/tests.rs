@@ -1,6 +1,23 @@
-use super::*;
+//! Whole connections, most of them over a script instead of a socket.
+
+use crate::connection::BODY_MAX;
+use crate::connection::BODY_TIME;
+use crate::connection::Connection;
+use crate::connection::HEAD_TIME;
+use crate::connection::IDLE_TIME;
+use crate::connection::PAGE;
+use crate::connection::REQUEST_TIME;
+use crate::request::HEAD_MAX;
+use crate::serve;
+use giambio::net::SocketAddr;
+use giambio::net::TcpListener;
+use giambio::net::TcpStream;
 use std::collections::VecDeque;
+use std::io;
+use std::io::Read;
+use std::io::Write;
 use std::iter;
+use std::time::Duration;
 
 /// A client by script: each piece comes after so many seconds; behind the last one is the end.
 struct Script {
