@@ -60,7 +60,10 @@ fn s_client_that_trusts_nobody_is_an_error_and_the_server_goes_on() {
     let patient = |stream: TcpStream| {
         let mut tls = accept(stream);
         match tls.read(&mut [0]) {
-            Ok(_) => finish_server(&mut tls).unwrap(),
+            Ok(count) => {
+                assert_eq!(count, 1);
+                finish_server(&mut tls).unwrap();
+            }
             Err(error) => {
                 assert!(error.to_string().contains("UnknownCA"), "{error}");
                 failures.set(failures.get() + 1);

@@ -118,10 +118,12 @@ fn a_cancelled_parser_leaves_the_stream_to_the_next_one() {
 
 #[test]
 fn a_large_value_is_written_while_it_is_read() {
-    // Together larger than the buffers between the two: neither side can end before the other begins.
-    let value = json!((0..500_000).map(|n| n.to_string()).collect::<Vec<_>>());
+    let value = json!((0..50_000).map(|n| n.to_string()).collect::<Vec<_>>());
     run(|| {
         let (ours, theirs) = pair();
+        // Between the two there is no room for the whole: nobody can end before the other begins.
+        socket2::SockRef::from(&theirs).set_send_buffer_size(16 << 10).unwrap();
+        socket2::SockRef::from(&ours).set_recv_buffer_size(16 << 10).unwrap();
         giambio::pool(|pool| {
             pool.spawn(|| {
                 let mut writer = BufWriter::new(&theirs);
@@ -135,13 +137,12 @@ fn a_large_value_is_written_while_it_is_read() {
     });
 }
 
-/// What the other side has of it so far.
+/// What has come until now.
 fn arrived(mut stream: &TcpStream) -> String {
-    settle();
     let text = RefCell::new(Vec::new());
-    giambio::cancellable(|pool| {
+    let cut = giambio::cancellable(|pool| -> () {
         pool.spawn(|| {
-            settle();
+            settle(); // until the reader waits
             pool.cancel();
         });
         loop {
@@ -149,8 +150,9 @@ fn arrived(mut stream: &TcpStream) -> String {
             let count = stream.read(&mut chunk).unwrap();
             text.borrow_mut().extend_from_slice(&chunk[..count]);
         }
-    })
-    .map_or_else(|| String::from_utf8(text.take()).unwrap(), |never: String| never)
+    });
+    assert!(cut.is_none());
+    String::from_utf8(text.take()).unwrap()
 }
 
 #[test]

@@ -106,8 +106,9 @@ fn smoke() {
 }
 
 #[test]
-fn a_thousand_sessions_are_open_at_once_on_one_worker() {
-    const SESSIONS: usize = 1000;
+fn hundreds_of_sessions_are_open_at_once_on_one_worker() {
+    // Without optimisation a handshake takes milliseconds.
+    const SESSIONS: usize = if cfg!(debug_assertions) { 250 } else { 1000 };
     run(|| {
         let open = Cell::new(0);
         let all_open = giambio::sync::Event::new();
