@@ -156,6 +156,28 @@ impl Client {
     }
 }
 
+/// What curl says of the HTTP server; `{}` among the arguments stands for the server's address.
+#[track_caller]
+fn curl(server: &Server, arguments: &[&str], body: &[u8]) -> String {
+    let address = server.address.to_string();
+    let seconds = PATIENCE.as_secs().to_string();
+    let mut child = Command::new("curl")
+        .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", &seconds])
+        .args(arguments.iter().map(|argument| argument.replace("{}", &address)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("this test needs the program `curl`: {error}"));
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    let output = thread::scope(|scope| {
+        // A server that refuses a body does not read all of it, and then curl does not either.
+        scope.spawn(move || stdin.write_all(body));
+        child.wait_with_output().expect("a child")
+    });
+    assert!(output.status.success(), "curl {arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
 /// Runs an example to its end.
 #[track_caller]
 fn output(name: &str, arguments: &[&str]) -> Output {
@@ -313,12 +335,14 @@ fn rust_log_overrides_the_level() {
 fn an_address_that_cannot_be_used_is_an_error() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken_address = taken.local_addr().expect("a socket").to_string();
-    let uses: [(&str, &[&str], &str); 8] = [
+    let uses: [(&str, &[&str], &str); 10] = [
         ("echo_server", &["nonsense"], "nonsense"),
         ("echo_server", &[&taken_address], &taken_address),
         ("chat_server", &["nonsense"], "nonsense"),
         ("chat_server", &[&taken_address], &taken_address),
         ("chat_client", &["nonsense"], "nonsense"),
+        ("http_server", &["nonsense"], "nonsense"),
+        ("http_server", &[&taken_address], &taken_address),
         ("proxy", &[&taken_address, "127.0.0.1:1"], &taken_address),
         ("proxy", &["127.0.0.1:0", "nonsense"], "nonsense"),
         ("proxy", &[], "usage: proxy LISTEN TARGET"),
@@ -437,4 +461,78 @@ fn the_proxy_joins_a_client_to_the_echo_server_and_ends_on_ctrl_c() {
     let mut staying = proxy.connect();
     staying.expect(GREETING);
     assert_ends_on_ctrl_c(proxy, &mut staying);
+}
+
+#[test]
+fn curl_gets_what_it_asks_the_http_server_for() {
+    let server = Server::start("http_server", &["127.0.0.1:0"]);
+    let page = curl(&server, &["http://{}/"], b"");
+    assert!(page.contains("<h1>It works</h1>"), "{page}");
+    let head = curl(&server, &["--head", "http://{}/"], b"");
+    assert_contains(&head, "HTTP/1.1 200 OK\r\n");
+    assert_contains(&head, &format!("Content-Length: {}\r\n", page.len()));
+    let nothing = curl(&server, &["--write-out", "%{http_code}", "http://{}/nothing"], b"");
+    assert_eq!(nothing, "/nothing is not here\n404");
+    let old = curl(&server, &["--http1.0", "--include", "http://{}/time"], b"");
+    assert_contains(&old, "Connection: close\r\n");
+    assert_contains(&old, " GMT\n");
+}
+
+#[test]
+fn curl_uses_one_connection_for_two_requests() {
+    let server = Server::start("http_server", &["127.0.0.1:0"]);
+    let counted = ["--output", "-", "--write-out", "%{num_connects} new\n"];
+    let twice = [&counted[..], &["http://{}/time", "http://{}/time"]].concat();
+    let printed = curl(&server, &twice, b"");
+    let counts: Vec<_> = printed.lines().filter(|line| line.ends_with("new")).collect();
+    assert_eq!(counts, ["1 new", "0 new"], "{printed}");
+}
+
+#[test]
+fn curl_gets_back_what_it_uploads() {
+    let server = Server::start("http_server", &["127.0.0.1:0"]);
+    let body: String = (0..100_000).map(|number| format!("{number}\n")).collect();
+    let chunked = curl(&server, &["--upload-file", "-", "http://{}/echo"], body.as_bytes());
+    assert!(chunked == body, "{} bytes", chunked.len());
+    // curl waits for as long as this before it sends what it has asked about, unless it is told to.
+    let patiently = ["--expect100-timeout", "3600", "--header", "Expect: 100-continue"];
+    let fixed = [&patiently[..], &["--data-binary", "@-", "http://{}/echo"]].concat();
+    let fixed = curl(&server, &fixed, body.as_bytes());
+    assert!(fixed == body, "{} bytes", fixed.len());
+}
+
+#[test]
+fn curl_is_told_what_is_too_large_and_the_server_goes_on() {
+    let server = Server::start("http_server", &["127.0.0.1:0"]);
+    let code = ["--output", "-", "--write-out", "%{http_code}"];
+    let header = format!("X: {}", "x".repeat(8 << 10));
+    let with_header = [&code[..], &["--header", &header, "http://{}/"]].concat();
+    let answer = curl(&server, &with_header, b"");
+    assert_eq!(answer, "431 Request Header Fields Too Large\n431");
+    let upload = [&code[..], &["--upload-file", "-", "http://{}/echo"]].concat();
+    let answer = curl(&server, &upload, &vec![b'x'; 2 << 20]);
+    assert_eq!(answer, "413 Content Too Large\n413");
+    assert_eq!(curl(&server, &upload, b"still there"), "still there200");
+}
+
+#[test]
+fn ctrl_c_ends_the_http_server_behind_the_answer_that_it_owes() {
+    let server = Server::start("http_server", &["127.0.0.1:0"]);
+    let [mut idle, mut busy] = [server.connect(), server.connect()];
+    busy.say(
+        "PUT /echo HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+    );
+    busy.expect("HTTP/1.1 100 Continue\r\n\r\n"); // so the request has begun
+    server.interrupt();
+    idle.expect_end();
+    busy.say("ab");
+    let mut answer = String::new();
+    busy.0.read_to_string(&mut answer).expect("an orderly end");
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nab"),
+        "{answer}"
+    );
+    let (code, log) = server.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.ends_with("Ctrl+C detected, exiting"), "{log}");
 }

@@ -131,6 +131,40 @@
 //! for nothing but to be closed. Where that is not good enough, call `read` and `write` yourself, keep the
 //! position outside, and put only the single call under the timeout.
 //!
+//! A crate that speaks a protocol over your stream is such a call too. A cancellation passes through it
+//! like a panic, and what the crate was about to change may stay half changed: a `WebSocket` of
+//! tungstenite 0.30 that was cut in a `read` holds bytes that have never come. Drop what was cut. If the
+//! session has to live on, let its stream report the cancellation as an error, which every such crate
+//! expects; it is raised at the next checkpoint outside.
+//!
+//! ```
+//! use giambio::net::TcpStream;
+//! use giambio::task::no_unwind;
+//! use std::io::{self, Read, Write};
+//!
+//! /// For sessions that go on after a timeout.
+//! struct Reporting(TcpStream);
+//!
+//! impl Read for Reporting {
+//!     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+//!         no_unwind(|| self.0.read(buf)) // fails with `giambio::io::Cancelled`
+//!     }
+//! }
+//!
+//! impl Write for Reporting {
+//!     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+//!         no_unwind(|| self.0.write(buf))
+//!     }
+//!
+//!     fn flush(&mut self) -> io::Result<()> {
+//!         Ok(())
+//!     }
+//! }
+//! ```
+//!
+//! The other way round, a crate that calls your stream while it holds a `std::sync::Mutex` must not be
+//! made to wait there: put [`task::no_switch`](crate::task::no_switch) around that call in tests.
+//!
 //! # Shut down gracefully
 //!
 //! Stop accepting, give those that are served a deadline, and cut whoever misses it.

@@ -1,12 +1,14 @@
 //! giambio, as its documentation shows it: pools, borrowing, the default stack. The driver is `run`'s main task.
-//! Still without: `idle` (needs an event), `pingpong`, `stream`, `mpmc` (a channel), `mutex` (a lock), `httplib`,
+//! Still without: `idle` (needs an event), `pingpong`, `stream`, `mpmc` (a channel), `mutex` (a lock),
 //! more than one worker.
 use bench_common::*;
 use giambio::net::{TcpListener, TcpStream};
 use giambio::{pool, sleep, yield_now};
+use std::cell::RefCell;
 use std::io::{Read, Write};
+use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU64, Ordering::*};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 fn main() {
     let a = Args::parse();
@@ -113,6 +115,16 @@ fn drive(a: Args) {
                 }
             })
         }
+        "httplib" => {
+            let l = TcpListener::bind("127.0.0.1:0").unwrap();
+            listening(l.local_addr().unwrap().port());
+            pool(|pool| {
+                for s in l.incoming() {
+                    let s = s.unwrap();
+                    pool.spawn(move || httplib(s));
+                }
+            })
+        }
         w => unknown(w),
     }
 }
@@ -170,4 +182,56 @@ fn http(mut s: TcpStream) {
             }
         }
     }
+}
+
+/// There is no HTTP library for giambio, and there need not be one: httparse, which hyper and may_minihttp use as
+/// well, and what they also do for each request: a look at its `Connection`, and an answer with a date.
+fn httplib(mut s: TcpStream) {
+    let _ = s.set_nodelay(true);
+    let (mut b, mut len, mut out) = (vec![0u8; 4096], 0, Vec::new());
+    let mut open = true;
+    while open {
+        match s.read(&mut b[len..]) {
+            Ok(0) | Err(_) => return,
+            Ok(n) => len += n,
+        }
+        let mut start = 0;
+        while open {
+            let mut headers = [MaybeUninit::uninit(); 32];
+            let mut r = httparse::Request::new(&mut []);
+            match r.parse_with_uninit_headers(&b[start..len], &mut headers) {
+                Ok(httparse::Status::Complete(n)) => start += n,
+                Ok(httparse::Status::Partial) => break,
+                Err(_) => return,
+            }
+            open = r.version == Some(1)
+                && !r.headers.iter().any(|h| {
+                    h.name.eq_ignore_ascii_case("connection") && h.value.eq_ignore_ascii_case(b"close")
+                });
+            answer(&mut out, b"text/plain", b"Hello, World!");
+        }
+        b.copy_within(start..len, 0);
+        len -= start;
+        if s.write_all(&out).is_err() {
+            return;
+        }
+        out.clear();
+    }
+}
+
+fn answer(out: &mut Vec<u8>, kind: &[u8], body: &[u8]) {
+    thread_local!(static DATE: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) });
+    out.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: ");
+    out.extend_from_slice(kind);
+    let _ = write!(out, "\r\nContent-Length: {}\r\nDate: ", body.len());
+    DATE.with_borrow_mut(|(at, text)| {
+        let now = SystemTime::now();
+        let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        if *at != seconds {
+            (*at, *text) = (seconds, httpdate::fmt_http_date(now));
+        }
+        out.extend_from_slice(text.as_bytes());
+    });
+    out.extend_from_slice(b"\r\n\r\n");
+    out.extend_from_slice(body);
 }
