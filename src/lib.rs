@@ -71,6 +71,7 @@ pub mod io;
 pub mod lowlevel;
 #[expect(unsafe_code, reason = "std's `FromRawFd`, passed on")]
 pub mod net;
+pub mod os;
 
 // Layer 9: a look from outside.
 pub mod debug;

@@ -20,7 +20,9 @@
 //! | [`Task::join`](crate::Task::join) | until the task has ended | yes | really waits |
 //! | [`Pool::start`](crate::Pool::start) | until the task has reported | yes | really waits |
 //! | `next` of [`Pool::map`](crate::Pool::map) and [`Pool::map_unordered`](crate::Pool::map_unordered) | yes | yes | really waits |
-//! | `read`, `write`, their vectored forms, `peek`, `accept`, `next` of [`Incoming`](crate::net::Incoming), `connect`; not [`TcpListener::bind`](crate::net::TcpListener::bind), nor `flush` | yes | yes | one attempt, then an error of kind `Other` |
+//! | `read`, `write`, their vectored forms, `peek`, `accept`, `next` of [`Incoming`](crate::net::Incoming), `connect`, `connect_timeout`; not [`TcpListener::bind`](crate::net::TcpListener::bind), nor `flush` | yes | yes | one attempt, then an error of kind `Other` |
+//! | [`UdpSocket`](crate::net::UdpSocket)'s `recv`, `recv_from`, `peek`, `peek_from`, `send`, `send_to`; not its `bind`, nor its `connect` | yes | yes | one attempt, then an error of kind `Other` |
+//! | `readable` and `writable` of sockets | yes | yes | one look, then an error of kind `Other` |
 //! | [`lowlevel::wait_readable`](crate::lowlevel::wait_readable), [`lowlevel::wait_writable`](crate::lowlevel::wait_writable) | yes | yes | one look, then an error of kind `Other` |
 //! | [`Parker::park`](crate::lowlevel::Parker::park), [`Parker::park_timeout`](crate::lowlevel::Parker::park_timeout) | without a token | yes | really waits |
 //! | [`Event::wait`](crate::sync::Event::wait) | until it is set | yes | really waits |

@@ -2,11 +2,12 @@
 //!
 //! Layer 8. Imports: park, wait_queue, sys. Never: sessions, timers, what the descriptor is.
 
+mod settings;
 mod source;
 
+pub(crate) use settings::Mode;
 pub(crate) use source::Io;
 pub(crate) use source::Left;
-pub(crate) use source::Mode;
 pub(crate) use source::checkpoint;
 pub(crate) use source::wait_once;
 use std::fmt;

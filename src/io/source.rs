@@ -7,6 +7,8 @@
 //! On a thread without a runtime the same loop waits in `poll(2)`.
 
 use super::Cancelled;
+use super::settings::Mode;
+use super::settings::Settings;
 use crate::clock::Nanos;
 use crate::clock::now;
 use crate::hooks::WaitReason;
@@ -36,9 +38,6 @@ use std::sync::MutexGuard;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::Weak;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -59,39 +58,6 @@ impl Registration {
     #[inline]
     fn is_with(&self, me: Running) -> bool {
         ptr::eq(self.remote.as_ptr(), Arc::as_ptr(me.worker().reactor.remote()))
-    }
-}
-
-/// Whether a call that cannot complete waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    Blocking,
-    NonBlocking,
-}
-
-/// What std keeps in a socket, shared by its clones. Nothing is published through these words.
-#[derive(Debug, Default)]
-struct Settings {
-    nonblocking: AtomicBool,
-    read_timeout: Timeout,
-    write_timeout: Timeout,
-}
-
-/// Nanoseconds; 0 is none.
-#[derive(Debug, Default)]
-struct Timeout(AtomicU64);
-
-impl Timeout {
-    fn get(&self) -> Option<Duration> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => None,
-            nanos => Some(Duration::from_nanos(nanos)),
-        }
-    }
-
-    fn set(&self, timeout: Option<Duration>) {
-        let nanos = timeout.map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX));
-        self.0.store(nanos, Ordering::Relaxed);
     }
 }
 
@@ -146,6 +112,19 @@ impl<S: AsFd> Io<S> {
         Ok(Self { source: Some(source), first: OnceLock::new(), extras: OnceLock::from(extras) })
     }
 
+    /// Of a connection that was accepted here: the kernel has given it the listener's timeouts.
+    pub(crate) fn accepted<T: AsFd>(&self, source: T) -> Io<T> {
+        let accepted = Io::new(source);
+        if self.extras.get().is_some() {
+            for direction in [Direction::Read, Direction::Write] {
+                if let Some(timeout) = self.timeout(direction) {
+                    accepted.set_timeout(direction, Some(timeout));
+                }
+            }
+        }
+        accepted
+    }
+
     /// How long a call waits before it fails with `WouldBlock`, as std's do.
     pub(crate) fn set_timeout(&self, direction: Direction, timeout: Option<Duration>) {
         self.extras().settings.timeout(direction).set(timeout);
@@ -153,16 +132,11 @@ impl<S: AsFd> Io<S> {
 
     /// Whether a call waits at all.
     pub(crate) fn set_mode(&self, mode: Mode) {
-        let nonblocking = mode == Mode::NonBlocking;
-        self.extras().settings.nonblocking.store(nonblocking, Ordering::Relaxed);
+        self.extras().settings.set_mode(mode);
     }
 
     pub(crate) fn mode(&self) -> Mode {
-        let settings = self.extras.get().map(|extras| &extras.settings);
-        match settings.is_some_and(|known| known.nonblocking.load(Ordering::Relaxed)) {
-            true => Mode::NonBlocking,
-            false => Mode::Blocking,
-        }
+        self.extras.get().map_or(Mode::Blocking, |extras| extras.settings.mode())
     }
 
     fn timeout(&self, direction: Direction) -> Option<Duration> {
@@ -266,6 +240,7 @@ impl<S: AsFd> Io<S> {
                 Ok((value, _)) => return Ok(value),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.may_wait()?;
                     self.block(direction, deadline)?;
                 }
                 Err(error) => return Err(error),
@@ -275,18 +250,18 @@ impl<S: AsFd> Io<S> {
 
     /// Blocks a thread that runs no tasks until a call may succeed.
     fn block(&self, direction: Direction, deadline: Option<Instant>) -> io::Result<()> {
-        self.may_wait()?;
         match sys::wait_for_fd(self.source().as_fd(), direction, deadline)? {
             true => Ok(()),
             false => Err(would_block()),
         }
     }
 
-    /// Parks until a call in this direction may succeed. Somebody else's call may be first.
+    /// Parks until a call in this direction may succeed, in non-blocking mode too: it is the wait itself
+    /// that was asked for. Somebody else's call may be first.
     ///
     /// # Errors
     ///
-    /// As for [`call`](Self::call).
+    /// `WouldBlock` after the direction's timeout; else as for [`call`](Self::call).
     pub(crate) fn wait_ready(&self, direction: Direction) -> io::Result<()> {
         let Some(me) = park::current() else {
             let deadline = self.timeout(direction).and_then(|timeout| now().checked_add(timeout));
@@ -296,10 +271,7 @@ impl<S: AsFd> Io<S> {
         let reactor = &me.worker().reactor;
         let key = self.key(me);
         // After a short read nothing was left: the steady state asks the kernel nothing.
-        if attempt == Attempt::Once
-            || key.is_none_or(|key| reactor.may_try(key, direction))
-            || self.mode() == Mode::NonBlocking
-        {
+        if attempt == Attempt::Once || key.is_none_or(|key| reactor.may_try(key, direction)) {
             if sys::is_ready(self.source().as_fd(), direction)? {
                 return Ok(());
             }
@@ -310,7 +282,6 @@ impl<S: AsFd> Io<S> {
                 reactor.exhausted(key, direction);
             }
         }
-        self.may_wait()?;
         let key = match key {
             Some(key) => key,
             None => self.register(me, direction)?,
@@ -382,15 +353,6 @@ impl<S: AsFd> Io<S> {
         let Some(extras) = self.extras.get() else { return };
         for (known, duplicate) in extras.others().drain(..) {
             leave_reactor(&known, duplicate.as_ref().map_or(source.as_fd(), AsFd::as_fd));
-        }
-    }
-}
-
-impl Settings {
-    fn timeout(&self, direction: Direction) -> &Timeout {
-        match direction {
-            Direction::Read => &self.read_timeout,
-            Direction::Write => &self.write_timeout,
         }
     }
 }

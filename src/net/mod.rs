@@ -2,13 +2,40 @@
 //!
 //! Layer 8. Imports: io. Never: sessions, timers, reactors.
 //!
-//! Names, signatures and semantics are those of [`std::net`]; a call that blocks there parks the task
-//! here. On a thread without a runtime it blocks the thread. Host names are resolved by std, which
-//! blocks the worker while the system looks them up; numeric addresses never do.
+//! Names, signatures and semantics are those of [`std::net`] in Rust 1.95, and all that is stable there is
+//! here; a call that blocks there parks the task here. On a thread without a runtime it blocks the thread.
+//! Host names are resolved by std, which blocks the worker while the system looks them up; numeric
+//! addresses never do.
+//!
+//! # What differs from std
+//!
+//! * Calls that may park are checkpoints: a cancellation is raised in them, and one that cannot be raised
+//!   is an error that carries [`io::Cancelled`](crate::io::Cancelled).
+//! * A descriptor is in non-blocking mode for as long as it is here, for nothing may stop the worker.
+//!   `set_nonblocking` and the timeouts are kept beside it, for it and its clones by `try_clone`. What other
+//!   crates set on the bare descriptor (`AsFd`) is not seen here; timeouts set there count from the
+//!   conversion on.
+//! * What comes in by a conversion blocks, whatever its mode was; what goes out to std blocks unless
+//!   `set_nonblocking(true)` was called.
+//! * Timeouts are kept to the time asked for; std's kernel ones may be some milliseconds longer.
+//! * Several tasks that wait on one socket for the same direction are served in their order.
+//! * No call fails with `Interrupted`: what a signal has interrupted goes on.
+//! * `write_vectored` raises no `SIGPIPE` either.
+//! * Out of descriptors, the error's text names the limit, and the system's own error, with its number, is
+//!   its [source](std::error::Error::source).
+//! * `readable` and `writable` are added: they wait without a buffer.
 
-mod convert;
-mod tcp;
+mod addr;
+pub(crate) mod convert;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod linux;
+pub(crate) mod stream;
+mod tcp_bytes;
+mod tcp_listener;
+mod tcp_stream;
+mod udp;
 
+pub use addr::ToSocketAddrs;
 pub use std::net::AddrParseError;
 pub use std::net::IpAddr;
 pub use std::net::Ipv4Addr;
@@ -17,7 +44,7 @@ pub use std::net::Shutdown;
 pub use std::net::SocketAddr;
 pub use std::net::SocketAddrV4;
 pub use std::net::SocketAddrV6;
-pub use std::net::ToSocketAddrs;
-pub use tcp::Incoming;
-pub use tcp::TcpListener;
-pub use tcp::TcpStream;
+pub use tcp_listener::Incoming;
+pub use tcp_listener::TcpListener;
+pub use tcp_stream::TcpStream;
+pub use udp::UdpSocket;

@@ -33,21 +33,28 @@ pub(crate) fn wait_for_fd(
         let timeout_ms = left.map_or(-1, |left| {
             libc::c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX)
         });
-        if poll(fd, direction, timeout_ms)? {
-            return Ok(true);
-        }
-        if left.is_some_and(|left| left.is_zero()) {
-            return Ok(false);
+        match poll(fd, direction, timeout_ms) {
+            Ok(true) => return Ok(true),
+            Ok(false) if left.is_some_and(|left| left.is_zero()) => return Ok(false),
+            Ok(false) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }
 
 /// Whether a call on `fd` would not block now.
 pub(crate) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
-    poll(fd, direction, 0)
+    loop {
+        match poll(fd, direction, 0) {
+            // Without an answer: a signal was pending, and who took that for a no would miss an edge.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            known => return known,
+        }
+    }
 }
 
-/// `poll(2)`, once; a timeout of -1 is none. A signal ends it early.
+/// `poll(2)`, once; a timeout of -1 is none.
 fn poll(fd: BorrowedFd<'_>, direction: Direction, timeout_ms: libc::c_int) -> io::Result<bool> {
     let events = match direction {
         Direction::Read => libc::POLLIN,
@@ -61,10 +68,7 @@ fn poll(fd: BorrowedFd<'_>, direction: Direction, timeout_ms: libc::c_int) -> io
     }
     match ready {
         0.. => Ok(ready > 0),
-        _ => match io::Error::last_os_error() {
-            error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-            error => Err(error),
-        },
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
