@@ -2,6 +2,7 @@
 //!
 //! Layer 8. Imports: park, wait_queue, sys. Never: sessions, timers, what the descriptor is.
 
+mod registration;
 mod settings;
 mod source;
 

@@ -51,7 +51,7 @@ pub(crate) use cache::prefetch;
 #[cfg(unix)]
 pub(crate) use fault::{Fault, SignalStack, watch_faults};
 #[cfg(unix)]
-pub(crate) use fork::{forks, watch_forks};
+pub(crate) use fork::{forks, has_forked, watch_forks};
 #[cfg(unix)]
 pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
 #[cfg(unix)]
