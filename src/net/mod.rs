@@ -23,10 +23,11 @@
 //! * `write_vectored` raises no `SIGPIPE` either.
 //! * Out of descriptors, the error's text names the limit, and the system's own error, with its number, is
 //!   its [source](std::error::Error::source).
-//! * `readable` and `writable` are added: they wait without a buffer.
+//! * `readable` and `writable` are added: they wait without a buffer; and [`raise_descriptor_limit`].
 
 mod addr;
 pub(crate) mod convert;
+mod limit;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod linux;
 pub(crate) mod stream;
@@ -36,6 +37,7 @@ mod tcp_stream;
 mod udp;
 
 pub use addr::ToSocketAddrs;
+pub use limit::raise_descriptor_limit;
 pub use std::net::AddrParseError;
 pub use std::net::IpAddr;
 pub use std::net::Ipv4Addr;

@@ -55,7 +55,7 @@ pub(crate) use fork::{forks, has_forked, watch_forks};
 #[cfg(unix)]
 pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
 #[cfg(unix)]
-pub(crate) use limits::{Shortage, shortage};
+pub(crate) use limits::{Shortage, raise_descriptor_limit, shortage};
 #[cfg(unix)]
 pub(crate) use unix::{discard, guard, page_size, protect, release, reserve};
 #[cfg(unix)]

@@ -4,9 +4,11 @@
 //! This target has a harness of its own. It runs itself once for each scenario, with `--play NAME`, and
 //! judges how that process ends. Arguments are parts of names, as for other tests; `--list` lists.
 
+mod crowd;
 mod deadlock;
 mod descriptors;
 mod drives;
+mod duplicates;
 mod exhaustion;
 mod fallback;
 mod faults;
@@ -56,9 +58,11 @@ const PATIENCE: libc::c_uint = 60;
 
 fn main() -> ExitCode {
     let scenarios: Vec<_> = [
+        crowd::SCENARIOS,
         deadlock::SCENARIOS,
         descriptors::SCENARIOS,
         drives::SCENARIOS,
+        duplicates::SCENARIOS,
         exhaustion::SCENARIOS,
         fallback::SCENARIOS,
         faults::SCENARIOS,
