@@ -25,6 +25,7 @@ mod async_fd;
 mod copy;
 mod gate;
 mod pipe;
+mod registration;
 mod settings;
 mod source;
 mod stdin;

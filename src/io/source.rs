@@ -7,6 +7,11 @@
 //! On a thread without a runtime the same loop waits in `poll(2)`.
 
 use super::Cancelled;
+use super::registration::Forget;
+use super::registration::Once;
+use super::registration::Registration;
+use super::registration::leave_reactor;
+use super::registration::register_somehow;
 use super::settings::Mode;
 use super::settings::Settings;
 use crate::clock::Nanos;
@@ -15,7 +20,6 @@ use crate::hooks::WaitReason;
 use crate::park;
 use crate::park::Attempt;
 pub(crate) use crate::park::Left;
-use crate::park::Remote;
 use crate::park::Running;
 use crate::park::SourceKey;
 use crate::park::Turn;
@@ -33,35 +37,15 @@ use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::panic::RefUnwindSafe;
 use std::panic::UnwindSafe;
-use std::ptr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
-use std::sync::Weak;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
-
-/// The place of a source in one worker's reactor.
-#[derive(Debug)]
-struct Registration {
-    key: SourceKey,
-    /// Says whose reactor it is: while this lives, no other reactor has its address. Weak: a socket
-    /// that outlives its runtime must not keep the runtime's descriptors open.
-    remote: Weak<Remote>,
-}
-
-impl Registration {
-    fn new(me: Running, key: SourceKey) -> Self {
-        Self { key, remote: Arc::downgrade(me.worker().reactor.remote()) }
-    }
-
-    #[inline]
-    fn is_with(&self, me: Running) -> bool {
-        ptr::eq(self.remote.as_ptr(), Arc::as_ptr(me.worker().reactor.remote()))
-    }
-}
 
 /// What most sources never need.
 #[derive(Debug, Default)]
@@ -78,6 +62,9 @@ struct Extras {
 pub(crate) struct Io<S: AsFd> {
     /// `None` only while the `Io` is taken apart.
     source: Option<S>,
+    /// Whether somebody may have duplicated the descriptor: then its close does not make the kernel
+    /// forget it.
+    duplicated: AtomicBool,
     /// With the worker that was first to wait; nearly always the only one.
     first: OnceLock<Registration>,
     extras: OnceLock<Box<Extras>>,
@@ -90,7 +77,16 @@ impl<S: AsFd + RefUnwindSafe> RefUnwindSafe for Io<S> {}
 impl<S: AsFd> Io<S> {
     /// `source` must be in non-blocking mode.
     pub(crate) fn new(source: S) -> Self {
-        Self { source: Some(source), first: OnceLock::new(), extras: OnceLock::new() }
+        Self::made(source, true.into(), OnceLock::new())
+    }
+
+    /// Like `new`, for what the kernel has made just now, to be closed on exec: nobody has a duplicate.
+    pub(crate) fn fresh(source: S) -> Self {
+        Self::made(source, false.into(), OnceLock::new())
+    }
+
+    fn made(source: S, duplicated: AtomicBool, extras: OnceLock<Box<Extras>>) -> Self {
+        Self { source: Some(source), duplicated, first: OnceLock::new(), extras }
     }
 
     #[inline]
@@ -101,9 +97,15 @@ impl<S: AsFd> Io<S> {
         }
     }
 
+    /// The source, for whoever may duplicate its descriptor.
+    pub(crate) fn lent(&self) -> &S {
+        self.duplicated.store(true, Ordering::Relaxed);
+        self.source()
+    }
+
     /// The source without its registrations, still in non-blocking mode.
     pub(crate) fn into_source(mut self) -> S {
-        self.deregister();
+        self.deregister(Forget::Now);
         match self.source.take() {
             Some(source) => source,
             None => unreachable!("a source is only taken with its `Io`"),
@@ -112,15 +114,15 @@ impl<S: AsFd> Io<S> {
 
     /// Another handle on the same source, made by `clone`. It shares the settings.
     pub(crate) fn try_clone(&self, clone: impl FnOnce(&S) -> io::Result<S>) -> io::Result<Self> {
-        let source = clone(self.source()).map_err(sys::name_limit)?;
+        let source = clone(self.lent()).map_err(sys::name_limit)?;
         let settings = Arc::clone(&self.extras().settings);
         let extras = Box::new(Extras { settings, others: Mutex::default() });
-        Ok(Self { source: Some(source), first: OnceLock::new(), extras: OnceLock::from(extras) })
+        Ok(Self::made(source, true.into(), OnceLock::from(extras)))
     }
 
     /// Of a connection that was accepted here: the kernel has given it the listener's timeouts.
     pub(crate) fn accepted<T: AsFd>(&self, source: T) -> Io<T> {
-        let accepted = Io::new(source);
+        let accepted = Io::fresh(source);
         if self.extras.get().is_some() {
             for direction in [Direction::Read, Direction::Write] {
                 if let Some(timeout) = self.timeout(direction) {
@@ -363,14 +365,15 @@ impl<S: AsFd> Io<S> {
     }
 
     /// Takes the source out of every reactor, on whatever thread this is.
-    fn deregister(&mut self) {
+    fn deregister(&mut self, forget: Forget) {
         let Some(source) = &self.source else { return };
         if let Some(first) = self.first.take() {
-            leave_reactor(&first, source.as_fd());
+            leave_reactor(&first, source.as_fd(), forget);
         }
         let Some(extras) = self.extras.get() else { return };
         for (known, duplicate) in extras.others().drain(..) {
-            leave_reactor(&known, duplicate.as_ref().map_or(source.as_fd(), AsFd::as_fd));
+            let fd = duplicate.as_ref().map_or(source.as_fd(), AsFd::as_fd);
+            leave_reactor(&known, fd, Forget::Now);
         }
     }
 }
@@ -382,29 +385,11 @@ impl Extras {
     }
 }
 
-/// Undoes a registration.
-fn leave_reactor(known: &Registration, fd: BorrowedFd<'_>) {
-    // With its runtime the reactor has gone, and the kernel has forgotten all that was in it.
-    let Some(remote) = known.remote.upgrade() else { return };
-    if remote.is_inherited() {
-        return;
-    }
-    remote.deregister(fd);
-    let here = park::worker_here(|worker| {
-        let ours = Arc::ptr_eq(worker.reactor.remote(), &remote);
-        if ours {
-            worker.reactor.forget(known.key);
-        }
-        ours
-    });
-    if here != Some(true) {
-        remote.send_home(known.key);
-    }
-}
-
 impl<S: AsFd> Drop for Io<S> {
     fn drop(&mut self) {
-        self.deregister();
+        // What was forked off has all descriptors, and may keep them.
+        let is_alone = !*self.duplicated.get_mut() && !sys::has_forked();
+        self.deregister(if is_alone { Forget::ByClose } else { Forget::Now });
     }
 }
 
@@ -460,45 +445,6 @@ pub(crate) fn wait_once(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<
     }
     let once = Once::new(me, fd)?;
     wait(me, once.key, direction, Turn::Last, None)
-}
-
-/// Registers a descriptor with the running task's worker. The kernel registers a descriptor once, be it
-/// for an [`Io`] or for one wait; who comes second registers a duplicate.
-#[cold]
-fn register_somehow(me: Running, fd: BorrowedFd<'_>) -> io::Result<(SourceKey, Option<OwnedFd>)> {
-    let reactor = &me.worker().reactor;
-    match reactor.register(fd) {
-        Ok(key) => Ok((key, None)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let duplicate = fd.try_clone_to_owned().map_err(sys::name_limit)?;
-            let key = reactor.register(duplicate.as_fd()).map_err(sys::name_limit)?;
-            Ok((key, Some(duplicate)))
-        }
-        Err(error) => Err(sys::name_limit(error)),
-    }
-}
-
-/// A registration for one wait, undone on drop.
-struct Once<'f> {
-    me: Running,
-    key: SourceKey,
-    fd: BorrowedFd<'f>,
-    duplicate: Option<OwnedFd>,
-}
-
-impl<'f> Once<'f> {
-    fn new(me: Running, fd: BorrowedFd<'f>) -> io::Result<Self> {
-        let (key, duplicate) = register_somehow(me, fd)?;
-        Ok(Self { me, key, fd, duplicate })
-    }
-}
-
-impl Drop for Once<'_> {
-    fn drop(&mut self) {
-        let reactor = &self.me.worker().reactor;
-        reactor.remote().deregister(self.duplicate.as_ref().map_or(self.fd, AsFd::as_fd));
-        reactor.forget(self.key);
-    }
 }
 
 #[cold]

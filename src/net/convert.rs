@@ -94,13 +94,13 @@ macro_rules! conversions {
 
         impl std::os::fd::AsFd for $ours {
             fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-                self.io.source().as_fd()
+                self.io.lent().as_fd()
             }
         }
 
         impl std::os::fd::AsRawFd for $ours {
             fn as_raw_fd(&self) -> std::os::fd::RawFd {
-                self.io.source().as_raw_fd()
+                self.io.lent().as_raw_fd()
             }
         }
 

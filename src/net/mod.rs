@@ -21,7 +21,7 @@
 //! * `write_vectored` raises no `SIGPIPE` either.
 //! * Out of descriptors, the error's text names the limit, and the system's own error, with its number, is
 //!   its [source](std::error::Error::source).
-//! * `readable` and `writable` are added: they wait without a buffer.
+//! * `readable` and `writable` are added: they wait without a buffer; and [`raise_descriptor_limit`].
 //! * [`ToSocketAddrs`] is a trait of this crate's, with std's shape and implementations: std's own would
 //!   stop the worker for a host name. A type that implements only std's does not have this one.
 //!
@@ -35,6 +35,7 @@ mod addr;
 mod candidates;
 pub(crate) mod convert;
 mod happy_eyeballs;
+mod limit;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod linux;
 mod resolve;
@@ -46,6 +47,7 @@ mod udp;
 
 pub use addr::ToSocketAddrs;
 pub use happy_eyeballs::HappyEyeballs;
+pub use limit::raise_descriptor_limit;
 pub use resolve::Family;
 pub use resolve::Resolver;
 pub use resolve::SystemResolver;

@@ -140,7 +140,7 @@ impl TcpStream {
         let kind = socket2::Type::STREAM.nonblocking().cloexec();
         let socket =
             Socket::new(socket2::Domain::for_address(addr), kind, None).map_err(sys::name_limit)?;
-        let stream = Self { io: Io::new(net::TcpStream::from(socket)) };
+        let stream = Self { io: Io::fresh(net::TcpStream::from(socket)) };
         let target = SockAddr::from(addr);
         stream.io.call_within(Direction::Write, timeout, |socket| {
             // The kernel goes on by itself, and says so on the writable side. Asked again, it tells what

@@ -5,6 +5,7 @@
 //! A worker that has nothing to do sleeps in one `epoll_wait` until the next deadline, or for ever:
 //! an idle program never wakes for nothing. Under a test's clock it moves the time instead.
 
+use super::STEPS_PER_POLL;
 use super::Worker;
 use super::offload;
 use super::offload::Others;
@@ -71,6 +72,8 @@ impl Worker {
             self.poll(self.timeout(until));
             self.read_inbox();
             self.expire_timers();
+            // That was a look around: a worker that sleeps between requests needs no second one.
+            self.steps_left.set(STEPS_PER_POLL);
         }
     }
 

@@ -47,6 +47,23 @@ impl fmt::Display for Shortage {
     }
 }
 
+/// Raises `RLIMIT_NOFILE`'s soft limit to the hard one, and returns that.
+pub(crate) fn raise_descriptor_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is borrowed for the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if limit.rlim_cur < limit.rlim_max {
+        limit.rlim_cur = limit.rlim_max;
+        // SAFETY: as above.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(limit.rlim_max)
+}
+
 /// Why `refusal` was the answer when `len` bytes of address space were asked for.
 #[cold]
 pub(crate) fn shortage(len: usize, refusal: &io::Error) -> Shortage {

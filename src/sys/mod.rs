@@ -61,11 +61,11 @@ pub(crate) use descriptor::{Mode, read, set_mode, write};
 #[cfg(unix)]
 pub(crate) use fault::{Fault, SignalStack, handle_on_signal_stack, watch_faults};
 #[cfg(unix)]
-pub(crate) use fork::{forks, watch_forks};
+pub(crate) use fork::{forks, has_forked, watch_forks};
 #[cfg(unix)]
 pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
 #[cfg(unix)]
-pub(crate) use limits::{Shortage, name_thread_limit, shortage};
+pub(crate) use limits::{Shortage, name_thread_limit, raise_descriptor_limit, shortage};
 #[cfg(unix)]
 pub(crate) use names::{IpVersion, look_up};
 #[cfg(unix)]

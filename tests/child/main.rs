@@ -1,16 +1,20 @@
 //! Scenarios that need a process of their own: they end it, use it up, fork it, or must be its only
 //! thread.
 //!
-//! This target has no harness. It runs itself once for each scenario, with `--scenario NAME`, and
+//! This target has a harness of its own. It runs itself once for each scenario, with `--play NAME`, and
 //! judges how that process ends. Arguments are parts of names, as for other tests; `--list` lists.
 
+mod crowd;
 mod deadlock;
 mod descriptors;
 mod drives;
+mod duplicates;
 mod exhaustion;
 mod fallback;
 mod faults;
 mod forks;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod mappings;
 mod offload;
 mod overflow;
@@ -19,8 +23,7 @@ mod signals;
 mod stdin;
 mod stdout;
 
-use std::io;
-use std::io::Write;
+use harness::Case;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::process::ExitCode;
@@ -61,9 +64,11 @@ const PATIENCE: libc::c_uint = 60;
 
 fn main() -> ExitCode {
     let scenarios: Vec<_> = [
+        crowd::SCENARIOS,
         deadlock::SCENARIOS,
         descriptors::SCENARIOS,
         drives::SCENARIOS,
+        duplicates::SCENARIOS,
         exhaustion::SCENARIOS,
         fallback::SCENARIOS,
         faults::SCENARIOS,
@@ -78,67 +83,31 @@ fn main() -> ExitCode {
     .into_iter()
     .flatten()
     .collect();
-    let mut arguments = std::env::args().skip(1);
-    let mut filters = Vec::new();
-    let (mut lists, mut exact) = (false, false);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--scenario" => return play(&scenarios, &arguments.next().unwrap_or_default()),
-            "--list" => lists = true,
-            "--exact" => exact = true,
-            "--test-threads" | "--format" | "--color" | "--skip" => drop(arguments.next()),
-            option if option.starts_with('-') => {}
-            filter => filters.push(filter.to_owned()),
-        }
-    }
-    let fits = |name: &str, filter: &String| {
-        if exact { name == filter } else { name.contains(filter.as_str()) }
-    };
-    let chosen: Vec<_> = scenarios
-        .into_iter()
-        .filter(|one| filters.is_empty() || filters.iter().any(|filter| fits(one.name, filter)))
-        .collect();
-    if lists {
-        chosen.iter().for_each(|scenario| say(&format!("{}: test", scenario.name)));
-        return ExitCode::SUCCESS;
-    }
-    judge_all(&chosen)
+    harness::run(&scenarios)
 }
 
-/// This process is a scenario's.
-fn play(scenarios: &[&Scenario], name: &str) -> ExitCode {
-    let Some(scenario) = scenarios.iter().find(|scenario| scenario.name == name) else {
-        return ExitCode::FAILURE;
-    };
-    // SAFETY: alarm(2) has no precondition.
-    unsafe { libc::alarm(PATIENCE) };
-    (scenario.run)();
-    ExitCode::SUCCESS
-}
+impl Case for &Scenario {
+    fn name(&self) -> &'static str {
+        self.name
+    }
 
-fn judge_all(scenarios: &[&Scenario]) -> ExitCode {
-    say(&format!("\nrunning {} tests", scenarios.len()));
-    let mut failures = Vec::new();
-    for scenario in scenarios {
-        let verdict = judge(scenario);
-        let word = if verdict.is_ok() { "ok" } else { "FAILED" };
-        say(&format!("test {} ... {word}", scenario.name));
-        failures.extend(verdict.err().map(|report| (scenario.name, report)));
+    /// This process is the scenario's.
+    fn play(&self, _: &[String]) {
+        // SAFETY: alarm(2) has no precondition.
+        unsafe { libc::alarm(PATIENCE) };
+        (self.run)();
     }
-    for (name, report) in &failures {
-        say(&format!("\n---- {name} ----\n{report}"));
+
+    fn judge(&self) -> Result<(), String> {
+        judge(self)
     }
-    let word = if failures.is_empty() { "ok" } else { "FAILED" };
-    let passed = scenarios.len() - failures.len();
-    say(&format!("\ntest result: {word}. {passed} passed; {} failed;\n", failures.len()));
-    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Plays a scenario in its process; the error is a report.
 fn judge(scenario: &Scenario) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new(program)
-        .args(["--scenario", scenario.name])
+        .args(harness::play_arguments(scenario.name))
         .output()
         .map_err(|error| error.to_string())?;
     let signal = output.status.signal();
@@ -181,9 +150,4 @@ fn describe(output: &Output, why: &str) -> String {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     )
-}
-
-fn say(line: &str) {
-    // Nobody is left to hear of a closed standard output.
-    let _ = writeln!(io::stdout(), "{line}");
 }

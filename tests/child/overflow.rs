@@ -2,7 +2,7 @@
 
 use crate::End;
 use crate::Scenario;
-use crate::say;
+use crate::harness::say;
 use crate::well;
 use giambio::TaskBuilder;
 use giambio::on_big_stack;

@@ -32,8 +32,10 @@ const BELOW_THE_DOOR: &[&str] = &["scheduler", "coroutine", "stack"];
 const DOORKEEPERS: &[&str] = &["runtime", "testing"];
 
 /// The jobs that `.ci/run` must have.
-pub(crate) const JOBS: &[&str] =
-    &["fmt", "clippy", "doc", "test", "release", "doctest", "examples", "loom", "asan", "tidy"];
+pub(crate) const JOBS: &[&str] = &[
+    "fmt", "clippy", "doc", "test", "release", "doctest", "examples", "loom", "asan", "syscalls",
+    "tidy",
+];
 
 /// Lines, header and tests included. A longer file holds two ideas.
 pub(crate) const LINES_PER_FILE_MAX: usize = 550;
