@@ -49,6 +49,10 @@ fn settle() {
     wait_queue::wait(me, &me.worker().settlers, None, WaitReason::Settle, Abort::Now);
 }
 
+fn someone_waits_for_a_turn() -> bool {
+    park::worker_here(|worker| !worker.offload.line.is_empty()).unwrap()
+}
+
 /// A call that returns when it is told to, or when nobody can tell it any more.
 fn until_told() -> (Sender<()>, impl FnOnce() + Send) {
     let (tell, told) = mpsc::channel();
@@ -134,13 +138,11 @@ fn an_abandoned_call_keeps_its_turn_until_it_returns() {
     runtime.run(|| {
         let (tell, call) = until_told();
         abandon(call);
-        let ran = AtomicUsize::new(0);
         pool(|pool| {
-            let next = pool.spawn(|| unblock(|| ran.fetch_add(1, Ordering::SeqCst)));
+            pool.spawn(|| unblock(|| ()));
             settle();
-            assert_eq!(ran.load(Ordering::SeqCst), 0);
+            assert!(someone_waits_for_a_turn());
             tell.send(()).unwrap();
-            next.join().unwrap();
         });
         assert_eq!(unblock(|| 3), 3);
     });
@@ -252,9 +254,17 @@ fn racing_with_its_end_a_cancellation_loses_no_turn_and_no_value() {
                 }
             });
         }
-        let all_are_here = Barrier::new(3); // so all three turns have come back
+        let all_are_here = Barrier::new(4); // so all three turns have come back
         pool(|pool| {
             (0..3).for_each(|_| drop(pool.spawn(|| unblock(|| all_are_here.wait()))));
+            settle();
+            while someone_waits_for_a_turn() {
+                time::sleep(Duration::from_millis(1));
+            }
+            pool.spawn(|| unblock(|| ()));
+            settle();
+            assert!(someone_waits_for_a_turn(), "a turn has come back twice");
+            all_are_here.wait();
         });
     });
     while made.load(Ordering::SeqCst) != dropped.load(Ordering::SeqCst) {

@@ -163,6 +163,26 @@ fn a_job_that_comes_as_its_helper_leaves_is_done() {
 }
 
 #[test]
+fn a_helper_that_would_leave_and_was_taken_just_before_does_the_job() {
+    let helpers = helpers(Duration::from_millis(20));
+    let hold = Hold::new();
+    let taken = loop {
+        let idle = once(helpers);
+        let mut state = helpers.lock();
+        // On a busy machine it may have left already.
+        if let Some(hand) = state.idle.pop() {
+            // It gives up waiting meanwhile, and then cannot take itself out.
+            thread::park_timeout(Duration::from_millis(60));
+            drop(state);
+            hand.give(Arc::clone(&hold.job) as _);
+            break idle;
+        }
+    };
+    assert_eq!(hold.finish(), taken);
+    until_all_have_left(helpers);
+}
+
+#[test]
 fn without_any_helper_a_refusal_is_an_error_that_names_the_limits() {
     let helpers = patient();
     let hold = Hold::new();
