@@ -162,8 +162,9 @@
 //! }
 //! ```
 //!
-//! The other way round, a crate that calls your stream while it holds a `std::sync::Mutex` must not be
-//! made to wait there: put [`task::no_switch`](crate::task::no_switch) around that call in tests.
+//! A crate that calls you while it holds a `std::sync::Mutex` must find neither a wait nor a cancellation
+//! there: the one would stop the thread, the other poison the lock. ureq 3.5 asks a transport's `is_open`
+//! that way. [`task::no_switch`](crate::task::no_switch) around such a call shows where it switches.
 //!
 //! # Shut down gracefully
 //!
