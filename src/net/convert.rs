@@ -12,7 +12,6 @@ use crate::io::Mode;
 use crate::sys::Direction;
 use socket2::SockRef;
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 /// Takes a socket in, with the timeouts that std has set on it. It blocks, whatever its mode was.
 pub(crate) fn adopt<S: AsFd>(source: S) -> Io<S> {
@@ -20,7 +19,10 @@ pub(crate) fn adopt<S: AsFd>(source: S) -> Io<S> {
     if let Err(error) = socket.set_nonblocking(true) {
         panic!("a socket that cannot be made non-blocking: {error}");
     }
-    let timeouts = kernel_timeouts(&socket);
+    let timeouts = [
+        (Direction::Read, socket.read_timeout().unwrap_or(None)),
+        (Direction::Write, socket.write_timeout().unwrap_or(None)),
+    ];
     let io = Io::new(source);
     for (direction, timeout) in timeouts {
         if timeout.is_some() {
@@ -30,36 +32,14 @@ pub(crate) fn adopt<S: AsFd>(source: S) -> Io<S> {
     io
 }
 
-/// Hands a socket out, in the mode and with the timeouts that its user has set.
+/// Hands a socket out, in the mode that its user has set.
 pub(crate) fn give_up<S: AsFd>(io: Io<S>) -> S {
     let mode = io.mode();
-    let timeouts = Direction::BOTH.map(|direction| (direction, io.timeout(direction)));
     let source = io.into_source();
-    let socket = SockRef::from(&source);
-    if let Err(error) = socket.set_nonblocking(mode == Mode::NonBlocking) {
-        panic!("a socket that cannot be made blocking: {error}");
+    match SockRef::from(&source).set_nonblocking(mode == Mode::NonBlocking) {
+        Ok(()) => source,
+        Err(error) => panic!("a socket that cannot be made blocking: {error}"),
     }
-    for (known, (direction, timeout)) in kernel_timeouts(&socket).into_iter().zip(timeouts) {
-        if known != (direction, timeout) {
-            // It fails only for what is no socket, and has no timeouts.
-            let _ = match direction {
-                Direction::Read => socket.set_read_timeout(timeout),
-                Direction::Write => socket.set_write_timeout(timeout),
-            };
-        }
-    }
-    source
-}
-
-/// The timeouts of calls that block, rounded up to the kernel's ticks.
-fn kernel_timeouts(socket: &SockRef<'_>) -> [(Direction, Option<Duration>); 2] {
-    Direction::BOTH.map(|direction| {
-        let timeout = match direction {
-            Direction::Read => socket.read_timeout(),
-            Direction::Write => socket.write_timeout(),
-        };
-        (direction, timeout.unwrap_or(None))
-    })
 }
 
 /// The conversions that std gives each of its sockets, and those between a socket and std's.
@@ -116,12 +96,6 @@ macro_rules! conversions {
                 unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) }.into()
             }
         }
-
-        /// As std's: what a call that panics leaves in a socket, the next one can go on with.
-        impl std::panic::UnwindSafe for $ours {}
-
-        /// As std's.
-        impl std::panic::RefUnwindSafe for $ours {}
 
         impl std::fmt::Debug for $ours {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

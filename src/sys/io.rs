@@ -20,10 +20,6 @@ pub(crate) enum Direction {
     Write,
 }
 
-impl Direction {
-    pub(crate) const BOTH: [Self; 2] = [Self::Read, Self::Write];
-}
-
 /// Blocks this thread until `fd` may be ready, for an OS thread that runs no tasks; false if the deadline
 /// was first.
 pub(crate) fn wait_for_fd(

@@ -289,14 +289,16 @@ fn send_with_descriptor(stream: &UnixStream, byte: u8, fd: impl AsFd) {
         cmsg_type: libc::SCM_RIGHTS,
     };
     // SAFETY: as above.
-    let (begin, space) = unsafe { (libc::CMSG_LEN(0), libc::CMSG_SPACE(4)) };
+    let begin = unsafe { libc::CMSG_LEN(0) } as usize;
+    // SAFETY: as above.
+    let space = unsafe { libc::CMSG_SPACE(4) } as usize;
     // SAFETY: the array is aligned for a header and long enough for one.
     unsafe { control.0.as_mut_ptr().cast::<libc::cmsghdr>().write(header) };
     let number = fd.as_fd().as_raw_fd().to_ne_bytes();
-    control.0[begin as usize..][..4].copy_from_slice(&number);
+    control.0[begin..][..4].copy_from_slice(&number);
     let bytes = [byte];
     let slices = [IoSlice::new(&bytes)];
-    let message = MsgHdr::new().with_buffers(&slices).with_control(&control.0[..space as usize]);
+    let message = MsgHdr::new().with_buffers(&slices).with_control(&control.0[..space]);
     assert_eq!(SockRef::from(stream).sendmsg(&message, 0).unwrap(), 1);
 }
 
@@ -329,7 +331,7 @@ fn a_read_that_ends_where_the_sender_changes_has_not_emptied_the_stream() {
         let (mut ours, mut theirs) = pair();
         SockRef::from(&ours).set_passcred(true).unwrap();
         register(&ours);
-        let output = OwnedFd::from(theirs.as_fd().try_clone_to_owned().unwrap());
+        let output = theirs.as_fd().try_clone_to_owned().unwrap();
         let status = Command::new("printf").arg("child").stdout(output).status().unwrap();
         assert!(status.success());
         theirs.write_all(b"parent").unwrap();

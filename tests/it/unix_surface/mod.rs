@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::path::PathBuf;
@@ -84,6 +85,10 @@ fn lines_of(body: fn(&mut Said)) -> Vec<String> {
     said.lines
 }
 
+type Get<S, T> = fn(&S) -> io::Result<T>;
+type Set<S, T> = fn(&S, T) -> io::Result<()>;
+type Receive<S, T> = fn(&S, &mut [u8]) -> io::Result<T>;
+
 /// A test from a body that names sockets as in `net::UnixStream`.
 macro_rules! same {
     ($(fn $test:ident($said:ident: &mut Said) $body:block)+) => { $(
@@ -122,13 +127,13 @@ same! {
         let _: fn() -> io::Result<(S, S)> = S::pair;
         let _: fn(&S) -> io::Result<S> = S::try_clone;
         let _: [fn(&S) -> io::Result<SocketAddr>; 2] = [S::local_addr, S::peer_addr];
-        let _: [fn(&S, Option<Duration>) -> io::Result<()>; 2] =
+        let _: [Set<S, Option<Duration>>; 2] =
             [S::set_read_timeout, S::set_write_timeout];
-        let _: [fn(&S) -> io::Result<Option<Duration>>; 2] = [S::read_timeout, S::write_timeout];
+        let _: [Get<S, Option<Duration>>; 2] = [S::read_timeout, S::write_timeout];
         let _: fn(&S, bool) -> io::Result<()> = S::set_nonblocking;
         let _: fn(&S) -> io::Result<Option<io::Error>> = S::take_error;
         let _: fn(&S, std::net::Shutdown) -> io::Result<()> = S::shutdown;
-        said.say(has_std_s_traits::<S>());
+        said.say(has_std_s_traits(PhantomData::<S>));
     }
 
     fn listeners_have_std_s_signatures(said: &mut Said) {
@@ -144,7 +149,7 @@ same! {
         let _: fn(&L) -> net::Incoming<'_> = L::incoming;
         fn gives_streams<I: Iterator<Item = io::Result<net::UnixStream>> + Debug + Send + Sync>() {}
         gives_streams::<net::Incoming<'_>>();
-        said.say(has_std_s_traits::<L>());
+        said.say(has_std_s_traits(PhantomData::<L>));
     }
 
     fn datagrams_have_std_s_signatures(said: &mut Said) {
@@ -158,22 +163,23 @@ same! {
         let _: fn(&D, &SocketAddr) -> io::Result<()> = D::connect_addr;
         let _: fn(&D) -> io::Result<D> = D::try_clone;
         let _: [fn(&D) -> io::Result<SocketAddr>; 2] = [D::local_addr, D::peer_addr];
-        let _: fn(&D, &mut [u8]) -> io::Result<(usize, SocketAddr)> = D::recv_from;
-        let _: fn(&D, &mut [u8]) -> io::Result<usize> = D::recv;
+        let _: Receive<D, (usize, SocketAddr)> = D::recv_from;
+        let _: Receive<D, usize> = D::recv;
         let _: fn(&D, &[u8], &'static str) -> io::Result<usize> = D::send_to::<&'static str>;
         let _: fn(&D, &[u8], &SocketAddr) -> io::Result<usize> = D::send_to_addr;
         let _: fn(&D, &[u8]) -> io::Result<usize> = D::send;
-        let _: [fn(&D, Option<Duration>) -> io::Result<()>; 2] =
+        let _: [Set<D, Option<Duration>>; 2] =
             [D::set_read_timeout, D::set_write_timeout];
-        let _: [fn(&D) -> io::Result<Option<Duration>>; 2] = [D::read_timeout, D::write_timeout];
+        let _: [Get<D, Option<Duration>>; 2] = [D::read_timeout, D::write_timeout];
         let _: fn(&D, bool) -> io::Result<()> = D::set_nonblocking;
         let _: fn(&D) -> io::Result<Option<io::Error>> = D::take_error;
         let _: fn(&D, std::net::Shutdown) -> io::Result<()> = D::shutdown;
-        said.say(has_std_s_traits::<D>());
+        said.say(has_std_s_traits(PhantomData::<D>));
     }
 }
 
-fn has_std_s_traits<T>() -> &'static str
+/// Compiles for what has the traits of std's sockets.
+fn has_std_s_traits<T>(_: PhantomData<T>) -> &'static str
 where
     T: AsFd + std::os::fd::AsRawFd + std::os::fd::FromRawFd + std::os::fd::IntoRawFd,
     T: From<std::os::fd::OwnedFd> + Into<std::os::fd::OwnedFd> + Debug + 'static,

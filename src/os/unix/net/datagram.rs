@@ -7,7 +7,6 @@
 //! that is named in the call it tells nobody.
 
 use super::name_limit;
-use super::set_timeout;
 use super::unnamed;
 use super::unreported;
 use crate::io::Io;
@@ -290,7 +289,10 @@ impl UnixDatagram {
     ///
     /// `InvalidInput` for a timeout of zero.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        set_timeout(&self.io, Direction::Read, timeout)
+        // The kernel keeps it too, for who takes the descriptor; and std looks whether it is zero.
+        self.io.source().set_read_timeout(timeout)?;
+        self.io.set_timeout(Direction::Read, timeout);
+        Ok(())
     }
 
     /// How long a send waits before it fails with `WouldBlock`, on all clones. Never parks.
@@ -299,25 +301,27 @@ impl UnixDatagram {
     ///
     /// `InvalidInput` for a timeout of zero.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        set_timeout(&self.io, Direction::Write, timeout)
+        self.io.source().set_write_timeout(timeout)?;
+        self.io.set_timeout(Direction::Write, timeout);
+        Ok(())
     }
 
-    /// What [`set_read_timeout`](Self::set_read_timeout) has set. Never parks.
+    /// What [`set_read_timeout`](Self::set_read_timeout) has set, rounded up to the kernel's ticks. Never parks.
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// The system's.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.io.timeout(Direction::Read))
+        self.io.source().read_timeout()
     }
 
-    /// What [`set_write_timeout`](Self::set_write_timeout) has set. Never parks.
+    /// What [`set_write_timeout`](Self::set_write_timeout) has set, rounded up to the kernel's ticks. Never parks.
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// The system's.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.io.timeout(Direction::Write))
+        self.io.source().write_timeout()
     }
 
     /// Has a send or receive fail with `WouldBlock` instead of waiting, on all clones. Never parks.
@@ -327,7 +331,7 @@ impl UnixDatagram {
     /// None; std's signature.
     #[expect(clippy::fn_params_excessive_bools, reason = "std's signature")]
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.io.set_mode(if nonblocking { Mode::NonBlocking } else { Mode::Blocking });
+        self.io.set_mode(nonblocking.into());
         Ok(())
     }
 

@@ -7,7 +7,6 @@ use super::name_limit;
 use super::source;
 use crate::io::Io;
 use crate::io::Left;
-use crate::io::Mode;
 use crate::net::convert::conversions;
 use crate::sys::Direction;
 use socket2::SockRef;
@@ -131,7 +130,7 @@ impl UnixListener {
     /// None; std's signature.
     #[expect(clippy::fn_params_excessive_bools, reason = "std's signature")]
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.io.set_mode(if nonblocking { Mode::NonBlocking } else { Mode::Blocking });
+        self.io.set_mode(nonblocking.into());
         Ok(())
     }
 

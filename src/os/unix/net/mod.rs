@@ -12,7 +12,7 @@
 //!   nobody. The wait is at most twice as long as it had to be, and never more than 50 ms longer; who
 //!   came first is not served first, and where std wakes a thread in the kernel's own queue, that thread
 //!   is first. Everything else is woken by the kernel.
-//! * Timeouts are kept as they were set, where the kernel rounds them up to its ticks.
+//! * Timeouts are kept to the time asked for, which the kernel would round up to its ticks.
 //! * A thread without a runtime that waits in a `write` for room is not woken when its own side is shut
 //!   down for writing by another thread, before the other side reads or closes. Tasks are.
 //! * A write of many buffers raises no `SIGPIPE`, where std's does if a program has switched it on.
@@ -22,6 +22,7 @@ mod listener;
 mod stream;
 mod unreported;
 
+use crate::sys;
 pub use datagram::UnixDatagram;
 pub use listener::Incoming;
 pub use listener::UnixListener;
@@ -33,12 +34,6 @@ use std::os::unix::ffi::OsStrExt;
 pub use std::os::unix::net::SocketAddr;
 use std::path::Path;
 pub use stream::UnixStream;
-
-use crate::io::Io;
-use crate::sys;
-use crate::sys::Direction;
-use std::os::fd::AsFd;
-use std::time::Duration;
 
 /// An address as `connect(2)` takes it.
 fn target(addr: &SocketAddr) -> io::Result<SockAddr> {
@@ -72,18 +67,4 @@ fn name_limit(error: io::Error) -> io::Error {
         Some(libc::ENOSPC) => error,
         _ => sys::name_limit(error),
     }
-}
-
-/// `set_read_timeout` and `set_write_timeout`.
-fn set_timeout<S: AsFd>(
-    io: &Io<S>,
-    direction: Direction,
-    timeout: Option<Duration>,
-) -> io::Result<()> {
-    if timeout.is_some_and(|timeout| timeout.is_zero()) {
-        let text = "cannot set a 0 duration timeout";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    }
-    io.set_timeout(direction, timeout);
-    Ok(())
 }

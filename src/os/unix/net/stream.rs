@@ -8,12 +8,10 @@
 //! At an urgent byte it ends too, which the reactor knows as for TCP.
 
 use super::name_limit;
-use super::set_timeout;
 use super::target;
 use super::unreported;
 use crate::io::Io;
 use crate::io::Left;
-use crate::io::Mode;
 use crate::io::checkpoint;
 use crate::net::convert::conversions;
 use crate::net::stream::BUFFERS_PER_CALL;
@@ -234,7 +232,10 @@ impl UnixStream {
     ///
     /// `InvalidInput` for a timeout of zero.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        set_timeout(&self.io, Direction::Read, timeout)
+        // The kernel keeps it too, for who takes the descriptor; and std looks whether it is zero.
+        self.io.source().set_read_timeout(timeout)?;
+        self.io.set_timeout(Direction::Read, timeout);
+        Ok(())
     }
 
     /// How long a write waits before it fails with `WouldBlock`, on all clones. Never parks.
@@ -243,25 +244,27 @@ impl UnixStream {
     ///
     /// `InvalidInput` for a timeout of zero.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        set_timeout(&self.io, Direction::Write, timeout)
+        self.io.source().set_write_timeout(timeout)?;
+        self.io.set_timeout(Direction::Write, timeout);
+        Ok(())
     }
 
-    /// What [`set_read_timeout`](Self::set_read_timeout) has set. Never parks.
+    /// What [`set_read_timeout`](Self::set_read_timeout) has set, rounded up to the kernel's ticks. Never parks.
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// The system's.
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.io.timeout(Direction::Read))
+        self.io.source().read_timeout()
     }
 
-    /// What [`set_write_timeout`](Self::set_write_timeout) has set. Never parks.
+    /// What [`set_write_timeout`](Self::set_write_timeout) has set, rounded up to the kernel's ticks. Never parks.
     ///
     /// # Errors
     ///
-    /// None; std's signature.
+    /// The system's.
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
-        Ok(self.io.timeout(Direction::Write))
+        self.io.source().write_timeout()
     }
 
     /// Has a read or write fail with `WouldBlock` instead of waiting, on all clones. Never parks.
@@ -271,7 +274,7 @@ impl UnixStream {
     /// None; std's signature.
     #[expect(clippy::fn_params_excessive_bools, reason = "std's signature")]
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.io.set_mode(if nonblocking { Mode::NonBlocking } else { Mode::Blocking });
+        self.io.set_mode(nonblocking.into());
         Ok(())
     }
 

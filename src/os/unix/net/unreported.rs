@@ -3,7 +3,8 @@
 //! Layer 8. Imports: io, park, task, hooks, time. Never: reactors, scopes.
 //!
 //! A blocking `connect(2)` or `sendto(2)` waits in a queue of the other socket. No `poll` and no `epoll`
-//! on the own one shows what happens there: it is writable all the time.
+//! on the own one shows what happens there: it is writable all the time, and each `sendto` that fails
+//! reports so anew. Waiting for that would spin.
 //!
 //! Chosen: asking again, after pauses that grow with the wait. Rejected: the blocking call on a helper
 //! thread, where no cancellation reaches it, and a peer that never accepts keeps a thread for each call;
