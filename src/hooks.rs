@@ -42,6 +42,8 @@ pub enum WaitReason {
     Event,
     /// Until a semaphore has a permit for it.
     Semaphore,
+    /// Until one of a server's connections has ended, or a pause is over.
+    ConnectionEnd,
 }
 
 impl WaitReason {
@@ -61,6 +63,7 @@ impl WaitReason {
             Self::Unpark => "`park`",
             Self::Event => "`Event::wait`",
             Self::Semaphore => "`Semaphore::acquire`",
+            Self::ConnectionEnd => "`serve`",
         }
     }
 }
@@ -81,6 +84,7 @@ impl fmt::Display for WaitReason {
             Self::Settle => f.write_str("waits for every other task to park"),
             Self::Event => f.write_str("waits for an event to be triggered"),
             Self::Semaphore => f.write_str("waits for a permit of a semaphore"),
+            Self::ConnectionEnd => f.write_str("waits for a connection of its server to end"),
         }
     }
 }

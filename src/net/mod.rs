@@ -7,6 +7,8 @@
 //! blocks the worker while the system looks them up; numeric addresses never do.
 
 mod convert;
+mod refusal;
+mod serve;
 mod tcp;
 
 pub use std::net::AddrParseError;
@@ -18,6 +20,11 @@ pub use std::net::SocketAddr;
 pub use std::net::SocketAddrV4;
 pub use std::net::SocketAddrV6;
 pub use std::net::ToSocketAddrs;
+pub use serve::Listener;
+pub use serve::Served;
+pub use serve::Server;
+pub use serve::Stopper;
+pub use serve::serve;
 pub use tcp::Incoming;
 pub use tcp::TcpListener;
 pub use tcp::TcpStream;

@@ -53,7 +53,7 @@ pub(crate) use fault::{Fault, SignalStack, watch_faults};
 #[cfg(unix)]
 pub(crate) use fork::{forks, watch_forks};
 #[cfg(unix)]
-pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
+pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, os_code, wait_for_fd};
 #[cfg(unix)]
 pub(crate) use limits::{Shortage, shortage};
 #[cfg(unix)]
