@@ -13,6 +13,7 @@ mod faults;
 mod forks;
 mod mappings;
 mod overflow;
+mod servers;
 mod signals;
 
 use std::io;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         faults::SCENARIOS,
         forks::SCENARIOS,
         overflow::SCENARIOS,
+        servers::SCENARIOS,
         signals::SCENARIOS,
     ]
     .into_iter()

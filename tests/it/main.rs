@@ -47,6 +47,8 @@ mod semaphore;
 mod semaphore_size;
 mod semaphore_threads;
 mod sequencer;
+mod serve;
+mod serve_stop;
 mod shield;
 mod soak;
 mod stack_usage;

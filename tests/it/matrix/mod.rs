@@ -4,7 +4,7 @@
 //! consumed. What that means for a call its row says, and nothing else: the situations are the same for
 //! all (situations.rs).
 //!
-//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, sockets.rs)
+//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, sockets.rs, servers.rs)
 //! that prepares what the call needs and hands a [`Case`] to the test, and name it in that file's
 //! `matrix!`:
 //!
@@ -95,6 +95,7 @@ macro_rules! matrix {
 }
 
 mod between_waits;
+mod servers;
 mod situations;
 mod sockets;
 mod sync;
