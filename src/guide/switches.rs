@@ -21,6 +21,7 @@
 //! | [`Pool::start`](crate::Pool::start) | until the task has reported | yes | really waits |
 //! | `next` of [`Pool::map`](crate::Pool::map) and [`Pool::map_unordered`](crate::Pool::map_unordered) | yes | yes | really waits |
 //! | `read`, `write`, their vectored forms, `peek`, `accept`, `next` of [`Incoming`](crate::net::Incoming), `connect`; not [`TcpListener::bind`](crate::net::TcpListener::bind), nor `flush` | yes | yes | one attempt, then an error of kind `Other` |
+//! | [`net::serve`](crate::net::serve()), [`Server::serve`](crate::net::Server::serve) | yes | yes | serves who waits already, then an error of kind `Other` |
 //! | [`lowlevel::wait_readable`](crate::lowlevel::wait_readable), [`lowlevel::wait_writable`](crate::lowlevel::wait_writable) | yes | yes | one look, then an error of kind `Other` |
 //! | [`Parker::park`](crate::lowlevel::Parker::park), [`Parker::park_timeout`](crate::lowlevel::Parker::park_timeout) | without a token | yes | really waits |
 //! | [`Event::wait`](crate::sync::Event::wait) | until it is set | yes | really waits |
@@ -37,7 +38,7 @@
 //! Everything else returns without a switch, among that: every `spawn` (the new task runs when its parent
 //! waits; [`Pool::start`](crate::Pool::start) is the one that does wait), every `cancel`,
 //! [`Unparker::unpark`](crate::lowlevel::Unparker::unpark), [`Event::trigger`](crate::sync::Event::trigger),
-//! dropping a permit, a handle or a socket, [`clock`](crate::clock()), the getters and setters of sockets,
+//! [`Stopper::stop`](crate::net::Stopper::stop), dropping a permit, a handle or a socket, [`clock`](crate::clock()), the getters and setters of sockets,
 //! [`task::current`](crate::task::current), [`debug`](crate::debug) as a whole, and `println!`, which
 //! blocks the thread like everything that is std's own: `std::fs`, `std::process`,
 //! `std::sync::Mutex`, host names given to `connect` and `bind`.

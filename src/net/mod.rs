@@ -7,10 +7,14 @@
 //! blocks the worker while the system looks them up; numeric addresses never do.
 
 mod convert;
+mod listen;
 mod refusal;
 mod serve;
 mod tcp;
 
+pub use listen::InheritedListener;
+pub use listen::ListenOptions;
+pub use listen::inherited_listeners;
 pub use serve::Listener;
 pub use serve::Served;
 pub use serve::Server;

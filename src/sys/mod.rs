@@ -37,6 +37,8 @@ mod fault;
 #[cfg(unix)]
 mod fork;
 #[cfg(unix)]
+mod inherited;
+#[cfg(unix)]
 mod io;
 #[cfg(unix)]
 mod limits;
@@ -52,6 +54,8 @@ pub(crate) use cache::prefetch;
 pub(crate) use fault::{Fault, SignalStack, watch_faults};
 #[cfg(unix)]
 pub(crate) use fork::{forks, watch_forks};
+#[cfg(unix)]
+pub(crate) use inherited::take_inherited;
 #[cfg(unix)]
 pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, os_code, wait_for_fd};
 #[cfg(unix)]

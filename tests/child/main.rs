@@ -11,6 +11,7 @@ mod exhaustion;
 mod fallback;
 mod faults;
 mod forks;
+mod inherited;
 mod mappings;
 mod overflow;
 mod servers;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         fallback::SCENARIOS,
         faults::SCENARIOS,
         forks::SCENARIOS,
+        inherited::SCENARIOS,
         overflow::SCENARIOS,
         servers::SCENARIOS,
         signals::SCENARIOS,

@@ -24,6 +24,7 @@ mod explore;
 mod idle_stacks;
 mod join;
 mod leaks;
+mod listen;
 mod log_sink;
 mod lowlevel;
 mod map;
