@@ -53,6 +53,31 @@ fn a_stop_leaves_the_listener_and_its_backlog_to_the_caller() {
 }
 
 #[test]
+fn whoever_is_not_served_is_in_the_backlog() {
+    const CLIENTS: usize = 20;
+    for last in 1..=CLIENTS {
+        giambio::run(|| {
+            let (listener, addr) = listener();
+            let _clients = [(); CLIENTS].map(|()| TcpStream::connect(addr).unwrap());
+            let (server, begun) = (Server::new().max_connections(3), Cell::new(0));
+            let served = server.serve(&listener, |_, _| {
+                begun.set(begun.get() + 1);
+                if begun.get() == last {
+                    server.stopper().stop();
+                }
+                (0..begun.get() % 4).for_each(|_| giambio::yield_now());
+                Ok(())
+            });
+            let accepted = served.unwrap().accepted;
+            assert_eq!(begun.get(), accepted);
+            assert!((last..last + 3).contains(&accepted), "{accepted} of {last}");
+            (accepted..CLIENTS).for_each(|_| drop(listener.accept().unwrap()));
+            assert!(giambio::with_timeout(ms(1), |_| listener.accept()).is_err());
+        });
+    }
+}
+
+#[test]
 fn a_server_that_was_stopped_before_accepts_nobody() {
     giambio::run(|| {
         let (listener, addr) = listener();
