@@ -10,22 +10,22 @@
 mod ctrl_c;
 
 use giambio::Pool;
+use giambio::net;
 use giambio::net::Shutdown;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
 use log::info;
-use log::warn;
 use std::cell::Cell;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::error::Error;
+use std::io;
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
 use std::rc::Rc;
-use std::time::Duration;
 
 /// Bytes of a line; what is longer counts as several lines.
 const LINE_MAX: u64 = 1024;
@@ -39,27 +39,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:1502".into());
     let listener = TcpListener::bind(&address).map_err(|error| format!("{address}: {error}"))?;
-    giambio::run(|| ctrl_c::until_ctrl_c(|| serve(listener)))?;
+    giambio::run(|| ctrl_c::until_ctrl_c(|| serve(listener)))?.transpose()?;
     info!("Ctrl+C detected, exiting");
     Ok(())
 }
 
-fn serve(listener: TcpListener) -> Infallible {
+fn serve(listener: TcpListener) -> io::Result<Infallible> {
     if let Ok(address) = listener.local_addr() {
         info!("Serving at {address}");
     }
     let room = Room::default();
     giambio::pool(|pool| {
-        loop {
-            match listener.accept() {
-                Ok((stream, _)) => drop(pool.spawn(|| attend(pool, &room, stream))),
-                Err(error) => {
-                    // Out of descriptors, most likely: there will be some when a client leaves.
-                    warn!("A client could not be accepted: {error}");
-                    giambio::sleep(Duration::from_millis(100));
-                }
-            }
-        }
+        net::serve(&listener, |stream, _| {
+            attend(pool, &room, stream);
+            Ok(())
+        })
     })
 }
 

@@ -50,6 +50,8 @@ pub enum WaitReason {
     Call,
     /// Until another has left what one task at a time may use.
     Lock,
+    /// Until one of a server's connections has ended, or a pause is over.
+    ConnectionEnd,
 }
 
 impl WaitReason {
@@ -72,6 +74,7 @@ impl WaitReason {
             Self::Semaphore => "`Semaphore::acquire`",
             Self::Helper | Self::Call => "`unblock` or the lookup of a host's name",
             Self::Lock => "`lock`",
+            Self::ConnectionEnd => "`serve`",
         }
     }
 }
@@ -96,6 +99,7 @@ impl fmt::Display for WaitReason {
             Self::Helper => f.write_str("waits for a helper thread to be free"),
             Self::Call => f.write_str("waits for a call on a helper thread to return"),
             Self::Lock => f.write_str("waits for a lock"),
+            Self::ConnectionEnd => f.write_str("waits for a connection of its server to end"),
         }
     }
 }

@@ -24,7 +24,10 @@ mod clock;
 #[expect(unsafe_code, reason = "intrusive nodes")]
 mod list;
 mod primitive;
-#[expect(unsafe_code, reason = "mapping and guarding memory, poll(2), timerfd, fork handlers")]
+#[expect(
+    unsafe_code,
+    reason = "mapping and guarding memory, poll(2), timerfd, fork handlers, inherited descriptors"
+)]
 mod sys;
 mod word;
 

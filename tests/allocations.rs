@@ -158,3 +158,43 @@ fn to_inherit_a_task_local_and_to_look_at_it_allocates_nothing() {
         });
     });
 }
+
+#[test]
+fn a_server_allocates_nothing_for_a_connection_that_a_spawn_does_not() {
+    use giambio::net::Server;
+    use giambio::net::TcpListener;
+    use giambio::net::TcpStream;
+    giambio::run(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let connect = |count| {
+            for _ in 0..count {
+                let mut stream = TcpStream::connect(addr).unwrap();
+                assert_eq!(stream.read(&mut [0; 2]).unwrap(), 1);
+                assert_eq!(stream.read(&mut [0; 2]).unwrap(), 0);
+            }
+        };
+        let measure = || {
+            connect(2); // the first stack of its class, the first record, the listener's registration
+            allocations(|| connect(100))
+        };
+        let by_hand = giambio::pool(|pool| {
+            pool.spawn_daemon(|| {
+                loop {
+                    let (mut stream, _) = listener.accept().unwrap();
+                    pool.spawn(move || stream.write_all(b"x").unwrap());
+                }
+            });
+            measure()
+        });
+        let server = Server::new().max_connections(10);
+        giambio::pool(|pool| {
+            let served =
+                pool.spawn(|| server.serve(&listener, |mut stream, _| stream.write_all(b"x")));
+            let served_by_it = measure();
+            assert_eq!(served_by_it, by_hand);
+            server.stopper().stop();
+            assert_eq!(served.join().unwrap().unwrap().accepted, 102);
+        });
+    });
+}

@@ -26,6 +26,7 @@
 //! | `readable` and `writable` of sockets | yes | yes | one look, then an error of kind `Other` |
 //! | the same of [`UnixStream`](crate::os::unix::net::UnixStream) and [`UnixListener`](crate::os::unix::net::UnixListener), whose `connect` waits only while the backlog is full; their `readable` and `writable` | yes | yes | one attempt, then an error of kind `Other` |
 //! | `recv`, `recv_from`, `send`, `send_to`, `send_to_addr`, `readable`, `writable` of [`UnixDatagram`](crate::os::unix::net::UnixDatagram); not `connect` | yes | yes | one attempt, then an error of kind `Other` |
+//! | [`net::serve`](crate::net::serve()), [`Server::serve`](crate::net::Server::serve) | yes | yes | serves who waits already, then an error of kind `Other` |
 //! | [`lowlevel::wait_readable`](crate::lowlevel::wait_readable), [`lowlevel::wait_writable`](crate::lowlevel::wait_writable) | yes | yes | one look, then an error of kind `Other` |
 //! | reads and writes of [`io::pipe`](crate::io::pipe()), [`io::Async`](crate::io::Async), [`io::stdin`](crate::io::stdin) and [`io::stdout`](crate::io::stdout); [`Signals::recv`](crate::signal::Signals::recv), [`ctrl_c`](crate::signal::ctrl_c) | yes | yes | one attempt, then an error of kind `Other` |
 //! | `lock` of [`io::Stdin`](crate::io::Stdin) and [`io::Stdout`](crate::io::Stdout) | while another has it | yes | really waits |
@@ -46,7 +47,7 @@
 //! Everything else returns without a switch, among that: every `spawn` (the new task runs when its parent
 //! waits; [`Pool::start`](crate::Pool::start) is the one that does wait), every `cancel`,
 //! [`Unparker::unpark`](crate::lowlevel::Unparker::unpark), [`Event::trigger`](crate::sync::Event::trigger),
-//! dropping a permit, a handle or a socket, [`clock`](crate::clock()), the getters and setters of sockets,
+//! [`Stopper::stop`](crate::net::Stopper::stop), dropping a permit, a handle or a socket, [`clock`](crate::clock()), the getters and setters of sockets,
 //! [`task::current`](crate::task::current), [`debug`](crate::debug) as a whole, and `println!`, which
 //! blocks the thread like everything that is std's own: `std::fs`, `std::process`,
 //! `std::sync::Mutex`, the `to_socket_addrs` of std's own trait, [`io::stderr`](crate::io::stderr); in

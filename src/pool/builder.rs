@@ -10,6 +10,7 @@ use super::record::PanicGoes;
 use super::record::Plan;
 use crate::park;
 use crate::park::Class;
+use crate::park::Running;
 use crate::task::Name;
 use std::io;
 use std::panic::Location;
@@ -49,7 +50,7 @@ impl TaskBuilder {
 
     /// The same, named after another place.
     #[inline]
-    pub(super) fn at(place: &'static Location<'static>) -> Self {
+    pub(crate) fn at(place: &'static Location<'static>) -> Self {
         Self {
             name: Name::Place(place),
             stack_size: None,
@@ -78,7 +79,7 @@ impl TaskBuilder {
         self
     }
 
-    pub(super) fn daemon(mut self) -> Self {
+    pub(crate) fn daemon(mut self) -> Self {
         self.role = Role::Daemon;
         self
     }
@@ -128,12 +129,17 @@ impl TaskBuilder {
         f: impl FnOnce() -> T + 'scope,
     ) -> io::Result<Task<'scope, T>> {
         let me = park::current_for("`spawn`");
+        pool.admit(me, self.plan(me)?, || Some(f()))
+    }
+
+    /// What has been asked for, with the runtime's choice for the rest.
+    #[inline]
+    pub(super) fn plan(self, me: Running) -> io::Result<Plan> {
         let stack = match self.stack_size {
             Some(bytes) => Class::for_usable(bytes)?,
             None => default_stack(me),
         };
         let Self { name, panic_goes, role, .. } = self;
-        let plan = Plan { name, stack, panic_goes, role };
-        pool.admit(me, plan, || Some(f()))
+        Ok(Plan { name, stack, panic_goes, role })
     }
 }

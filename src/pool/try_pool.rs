@@ -4,22 +4,18 @@
 
 use super::Pool;
 use super::Task;
-use super::default_stack;
+use super::TaskBuilder;
 use super::group;
 use super::group::Reach;
-use super::group::Role;
-use super::record::PanicGoes;
-use super::record::Plan;
 use crate::park;
 use crate::scope;
 use crate::task;
-use crate::task::Name;
 use crate::task::TaskRef;
 use crate::task::local;
 use std::cell::Cell;
 use std::fmt;
+use std::io;
 use std::ops::Deref;
-use std::panic::Location;
 
 /// A pool whose first error cancels the rest and is returned: see [`try_pool`].
 // `E: 'env` costs a caller nothing, and tells the compiler that `'env` alone limits what children may
@@ -40,16 +36,23 @@ impl<'scope, 'env, E: 'env> TryPool<'scope, 'env, E> {
         &'scope self,
         f: impl FnOnce() -> Result<T, E> + 'scope,
     ) -> Task<'scope, T> {
-        let me = park::current_for("`spawn`");
-        let name = Name::Place(Location::caller());
-        let (stack, panic_goes) = (default_stack(me), PanicGoes::ToThePool);
-        let plan = Plan { name, stack, panic_goes, role: Role::Ordinary };
-        match self.pool.admit(me, plan, || {
-            f().map_err(|error| self.fail(error, Culprit(Some(task::current())))).ok()
-        }) {
+        match self.try_spawn(TaskBuilder::new(), f) {
             Ok(task) => task,
             Err(error) => panic!("a task could not be spawned: {error}"),
         }
+    }
+
+    /// Like [`spawn`](Self::spawn), with options, and an error where that panics.
+    #[inline]
+    pub(crate) fn try_spawn<T: 'scope>(
+        &'scope self,
+        options: TaskBuilder,
+        f: impl FnOnce() -> Result<T, E> + 'scope,
+    ) -> io::Result<Task<'scope, T>> {
+        let me = park::current_for("`spawn`");
+        self.pool.admit(me, options.plan(me)?, || {
+            f().map_err(|error| self.fail(error, Culprit(Some(task::current())))).ok()
+        })
     }
 
     /// The first error is kept; of the others only the log hears.

@@ -84,6 +84,12 @@ pub(crate) fn name_limit(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), Exhausted { text, source: error })
 }
 
+/// The system's number for an error, also for one that [`name_limit`] has put into words.
+pub(crate) fn os_code(error: &io::Error) -> Option<i32> {
+    let named = || error.get_ref()?.downcast_ref::<Exhausted>()?.source.raw_os_error();
+    error.raw_os_error().or_else(named)
+}
+
 #[derive(Debug)]
 struct Exhausted {
     text: &'static str,

@@ -41,6 +41,8 @@ mod fault;
 #[cfg(unix)]
 mod fork;
 #[cfg(unix)]
+mod inherited;
+#[cfg(unix)]
 mod io;
 #[cfg(unix)]
 mod limits;
@@ -63,7 +65,9 @@ pub(crate) use fault::{Fault, SignalStack, handle_on_signal_stack, watch_faults}
 #[cfg(unix)]
 pub(crate) use fork::{forks, has_forked, watch_forks};
 #[cfg(unix)]
-pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, wait_for_fd};
+pub(crate) use inherited::take_inherited;
+#[cfg(unix)]
+pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, os_code, wait_for_fd};
 #[cfg(unix)]
 pub(crate) use limits::{Shortage, name_thread_limit, raise_descriptor_limit, shortage};
 #[cfg(unix)]

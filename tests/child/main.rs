@@ -15,9 +15,11 @@ mod faults;
 mod forks;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod inherited;
 mod mappings;
 mod offload;
 mod overflow;
+mod servers;
 mod signal_waits;
 mod signals;
 mod stdin;
@@ -76,6 +78,8 @@ fn main() -> ExitCode {
         offload::SCENARIOS,
         overflow::SCENARIOS,
         signal_waits::SCENARIOS,
+        inherited::SCENARIOS,
+        servers::SCENARIOS,
         signals::SCENARIOS,
         stdin::SCENARIOS,
         stdout::SCENARIOS,
