@@ -44,6 +44,7 @@ use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::sync::atomic::fence;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -51,6 +52,8 @@ use std::time::Instant;
 #[derive(Debug, Default)]
 struct Extras {
     settings: Arc<Settings>,
+    /// Set by `nudge` for those who register meanwhile.
+    nudged: AtomicBool,
     /// Registrations with further workers, and those of duplicates.
     others: Mutex<Vec<(Registration, Option<OwnedFd>)>>,
 }
@@ -116,7 +119,7 @@ impl<S: AsFd> Io<S> {
     pub(crate) fn try_clone(&self, clone: impl FnOnce(&S) -> io::Result<S>) -> io::Result<Self> {
         let source = clone(self.lent()).map_err(sys::name_limit)?;
         let settings = Arc::clone(&self.extras().settings);
-        let extras = Box::new(Extras { settings, others: Mutex::default() });
+        let extras = Box::new(Extras { settings, ..Extras::default() });
         Ok(Self::made(source, true.into(), OnceLock::from(extras)))
     }
 
@@ -338,17 +341,23 @@ impl<S: AsFd> Io<S> {
     #[cold]
     fn register(&self, me: Running, direction: Direction) -> io::Result<SourceKey> {
         let (key, duplicate) = register_somehow(me, self.source().as_fd())?;
-        me.worker().reactor.exhausted(key, direction);
+        let reactor = &me.worker().reactor;
+        reactor.exhausted(key, direction);
         let further = match duplicate {
-            None => match self.first.set(Registration::new(me, key)) {
-                Ok(()) => return Ok(key),
-                Err(further) => (further, None),
-            },
-            duplicate => (Registration::new(me, key), duplicate),
+            None => self.first.set(Registration::new(me, key)).err().map(|further| (further, None)),
+            duplicate => Some((Registration::new(me, key), duplicate)),
         };
-        let mut others = self.extras().others();
-        others.retain(|(known, _)| known.remote.strong_count() > 0);
-        others.push(further);
+        if let Some(further) = further {
+            let mut others = self.extras().others();
+            others.retain(|(known, _)| known.remote.strong_count() > 0);
+            others.push(further);
+        }
+        // Either this sees the flag, or `nudge` the registration.
+        fence(Ordering::SeqCst);
+        let extras = self.extras.get();
+        if extras.is_some_and(|extras| extras.nudged.load(Ordering::Relaxed)) {
+            reactor.remote().nudge(key);
+        }
         Ok(key)
     }
 
@@ -358,10 +367,11 @@ impl<S: AsFd> Io<S> {
             Some(remote) if !remote.is_inherited() => remote.nudge(known.key),
             _ => {}
         };
+        let extras = self.extras();
+        extras.nudged.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         self.first.get().into_iter().for_each(nudge);
-        if let Some(extras) = self.extras.get() {
-            extras.others().iter().for_each(|(known, _)| nudge(known));
-        }
+        extras.others().iter().for_each(|(known, _)| nudge(known));
     }
 
     /// Takes the source out of every reactor, on whatever thread this is.
