@@ -78,7 +78,8 @@ fn registered_stream_after_an_alarm() -> (TcpStream, std::net::TcpStream) {
 }
 
 fn duplicated() {
-    let ways: [fn(&TcpStream) -> Box<dyn Any>; 4] = [
+    type Way = fn(&TcpStream) -> Box<dyn Any>;
+    let ways: [Way; 4] = [
         |stream| Box::new(stream.try_clone().unwrap()),
         |stream| Box::new(stream.as_fd().try_clone_to_owned().unwrap()),
         |stream| Box::new(socket2::SockRef::from(stream).try_clone().unwrap()),
