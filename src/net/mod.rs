@@ -10,6 +10,7 @@ mod convert;
 mod listen;
 mod refusal;
 mod serve;
+mod serving;
 mod tcp;
 
 pub use listen::InheritedListener;
