@@ -42,6 +42,7 @@ mod listen;
 mod refusal;
 mod resolve;
 mod serve;
+mod serving;
 pub(crate) mod stream;
 mod tcp_bytes;
 mod tcp_listener;

@@ -1,6 +1,6 @@
 //! Serve: a task for each connection, and an orderly end.
 //!
-//! Layer 8. Imports: pool, scope, sync, park, wait_queue, task, time. Never: what a handler does.
+//! Layer 8. Imports: pool, sync, park, time, net's own files. Never: what a handler does.
 //!
 //! Two scopes, one in the other: that of all connections, a pool with the grace as its deadline, and
 //! that of accepting, which a stop cuts wherever it waits. The caller's own task accepts.
@@ -12,26 +12,17 @@
 use super::SocketAddr;
 use super::TcpListener;
 use super::TcpStream;
-use super::refusal::Refusal;
-use super::refusal::Refusals;
-use crate::hooks::WaitReason;
+use super::serving::Serving;
+use super::serving::Tally;
 use crate::os;
 use crate::os::unix::net::UnixListener;
 use crate::os::unix::net::UnixStream;
 use crate::park;
-use crate::park::Running;
 use crate::pool::TaskBuilder;
-use crate::pool::TryPool;
 use crate::pool::cancellable;
 use crate::pool::try_pool;
-use crate::scope;
 use crate::sync::Event;
-use crate::task::Abort;
-use crate::task::local;
-use crate::task::waiters::Waiters;
 use crate::time;
-use crate::wait_queue;
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
@@ -90,11 +81,6 @@ impl Listener for UnixListener {
 /// Docker kills 10 s after it has asked a program to end, Kubernetes after 30 s, systemd after 90 s: half of
 /// the shortest leaves as much for what the handlers do once they are cancelled.
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
-
-/// How long a server waits for what it has run out of, unless one of its connections ends.
-///
-/// Ten failing calls a second cost nothing, so there is no need to wait longer and longer; trio's choice.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections for ever, and runs `handler` with each in a task of its own.
 ///
@@ -187,16 +173,16 @@ pub fn serve<L: Listener>(
 #[derive(Clone, Debug)]
 #[must_use = "a server does nothing until it serves"]
 pub struct Server {
-    max_connections: usize,
+    pub(super) max_connections: usize,
     grace: Duration,
-    stack_size: Option<usize>,
-    failures: Failures,
+    pub(super) stack_size: Option<usize>,
+    pub(super) failures: Failures,
     stopper: Stopper,
 }
 
 /// What a handler's failure means for the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failures {
+pub(super) enum Failures {
     /// Nothing.
     AreLogged,
     /// Their end.
@@ -261,6 +247,10 @@ impl Server {
         self.stopper.clone()
     }
 
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopper.is_stopped()
+    }
+
     /// Accepts connections until it is stopped, and runs `handler` with each in a task of its own: see
     /// [`serve`].
     ///
@@ -299,7 +289,7 @@ impl Server {
             });
             let ended = match ended {
                 // Where nothing may unwind, a stop makes `accept` fail.
-                Some(Err(error)) if !self.stopper.is_stopped() => Err(error),
+                Some(Err(error)) if !self.is_stopped() => Err(error),
                 _ => Ok(()),
             };
             if self.grace.is_zero() {
@@ -363,183 +353,6 @@ pub struct Served {
     /// Those whose handlers were cancelled, or had not begun, when their time was over; and those for
     /// which there was no stack.
     pub cancelled: usize,
-}
-
-/// The connections of one `serve`.
-struct Tally {
-    live: Cell<usize>,
-    served: Cell<Served>,
-    /// The acceptor, while it waits for a connection to end.
-    acceptor: Waiters,
-}
-
-impl Tally {
-    fn new() -> Self {
-        Self { live: Cell::new(0), served: Cell::default(), acceptor: Waiters::new() }
-    }
-
-    fn served(&self) -> Served {
-        self.served.get()
-    }
-
-    fn count(&self, change: impl FnOnce(&mut Served)) {
-        let mut served = self.served.get();
-        change(&mut served);
-        self.served.set(served);
-    }
-
-    /// Parks `me` until there are fewer than `max` connections.
-    fn wait_for_room(&self, me: Running, max: usize) {
-        while self.live.get() >= max {
-            me.checkpoint();
-            // The checkpoint may have let others run.
-            if self.live.get() >= max {
-                self.wait_for_an_end(me, None);
-            }
-        }
-    }
-
-    /// Parks `me`, which comes from a checkpoint, until a connection ends, for at most `timeout`.
-    fn wait_for_an_end(&self, me: Running, timeout: Option<Duration>) {
-        let deadline = timeout.and_then(|timeout| me.worker().deadline_after(timeout));
-        let reason = WaitReason::ConnectionEnd;
-        wait_queue::wait(me, &self.acceptor, deadline, reason, Abort::Now);
-    }
-}
-
-/// One connection: counted until this is dropped.
-struct Connection<'t> {
-    tally: &'t Tally,
-    /// Its handler has come to an end of its own.
-    ended: Cell<bool>,
-}
-
-impl<'t> Connection<'t> {
-    fn new(tally: &'t Tally) -> Self {
-        tally.live.set(tally.live.get() + 1);
-        tally.count(|served| served.accepted += 1);
-        Self { tally, ended: Cell::new(false) }
-    }
-
-    fn failed(&self) {
-        self.ended.set(true);
-        self.tally.count(|served| served.failed += 1);
-    }
-}
-
-impl Drop for Connection<'_> {
-    fn drop(&mut self) {
-        self.tally.live.set(self.tally.live.get() - 1);
-        if !self.ended.get() {
-            self.tally.count(|served| served.cancelled += 1);
-        }
-        let acceptor = self.tally.acceptor.claim_first();
-        acceptor.into_iter().for_each(|acceptor| park::queue_here(acceptor));
-    }
-}
-
-/// What the tasks of one `serve` share.
-struct Serving<'s, L, H> {
-    server: &'s Server,
-    listener: &'s L,
-    handler: H,
-    tally: &'s Tally,
-    /// Where the server was started: what its tasks are named after.
-    place: &'static Location<'static>,
-}
-
-impl<L, H> Serving<'_, L, H>
-where
-    L: Listener,
-    H: Fn(L::Stream, L::Addr) -> io::Result<()>,
-{
-    /// Ends when it is stopped, or with an error that is no connection's. A stop cuts it where it waits.
-    fn accept_all<'scope, 'env>(
-        &'env self,
-        me: Running,
-        connections: &'scope TryPool<'scope, 'env, io::Error>,
-    ) -> io::Result<()> {
-        let mut refusals = Refusals::default();
-        loop {
-            self.tally.wait_for_room(me, self.server.max_connections);
-            // The task that cuts this one may not have had its turn yet.
-            if self.server.stopper.is_stopped() {
-                return Ok(());
-            }
-            let accepted = self.listener.accept().and_then(|(stream, peer)| {
-                refusals.end_row();
-                self.begin(connections, stream, peer)
-            });
-            let Err(error) = accepted else { continue };
-            match refusals.judge(&error, self.place) {
-                Refusal::Passing => {}
-                Refusal::Shortage => {
-                    me.checkpoint();
-                    self.tally.wait_for_an_end(me, Some(PAUSE));
-                }
-                Refusal::Final => return Err(error),
-            }
-        }
-    }
-
-    /// Starts a connection's task. If there is no stack for it, the connection is closed.
-    fn begin<'scope, 'env>(
-        &'env self,
-        connections: &'scope TryPool<'scope, 'env, io::Error>,
-        stream: L::Stream,
-        peer: L::Addr,
-    ) -> io::Result<()>
-    where
-        L::Stream: 'scope,
-        L::Addr: 'scope,
-    {
-        let connection = Connection::new(self.tally);
-        let mut task = TaskBuilder::at(self.place);
-        if let Some(bytes) = self.server.stack_size {
-            task = task.stack_size(bytes);
-        }
-        connections.try_spawn(task, move || self.attend(&connection, stream, peer)).map(drop)
-    }
-
-    /// A connection's task. Its error and its panic fail the server.
-    fn attend(
-        &self,
-        connection: &Connection<'_>,
-        stream: L::Stream,
-        peer: L::Addr,
-    ) -> io::Result<()> {
-        let me = park::current_for("`giambio::net::serve`");
-        let outcome = scope::caught(me, || (self.handler)(stream, peer.clone()));
-        let fatal = self.server.failures == Failures::FailTheServer;
-        match outcome {
-            Ok(Ok(())) => connection.ended.set(true),
-            Ok(Err(error)) => {
-                connection.failed();
-                log(format_args!("the handler of {peer:?} failed: {error}"));
-                if fatal {
-                    return Err(error);
-                }
-            }
-            // As in the end of a task: one that was kept and raised again, where nothing is cancelled, is
-            // a panic.
-            Err(cut) if me.core().cancel_pending() && scope::cancelled_scope(&*cut).is_some() => {
-                me.unwind_with(cut)
-            }
-            Err(payload) => {
-                connection.failed();
-                log(format_args!("the handler of {peer:?} panicked: {}", scope::said(&*payload)));
-                if fatal {
-                    me.unwind_with(payload)
-                }
-                local::drop_caught(payload);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn log(message: fmt::Arguments<'_>) {
-    local::log(log::Level::Error, message);
 }
 
 #[cfg(test)]
