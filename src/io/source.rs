@@ -44,6 +44,7 @@ use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::sync::atomic::fence;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -65,6 +66,8 @@ pub(crate) struct Io<S: AsFd> {
     /// Whether somebody may have duplicated the descriptor: then its close does not make the kernel
     /// forget it.
     duplicated: AtomicBool,
+    /// Whether `nudge` was ever called.
+    nudged: AtomicBool,
     /// With the worker that was first to wait; nearly always the only one.
     first: OnceLock<Registration>,
     extras: OnceLock<Box<Extras>>,
@@ -86,7 +89,8 @@ impl<S: AsFd> Io<S> {
     }
 
     fn made(source: S, duplicated: AtomicBool, extras: OnceLock<Box<Extras>>) -> Self {
-        Self { source: Some(source), duplicated, first: OnceLock::new(), extras }
+        let nudged = AtomicBool::new(false);
+        Self { source: Some(source), duplicated, nudged, first: OnceLock::new(), extras }
     }
 
     #[inline]
@@ -337,23 +341,36 @@ impl<S: AsFd> Io<S> {
     /// Registers the source with the running task's worker, after a call would have blocked.
     #[cold]
     fn register(&self, me: Running, direction: Direction) -> io::Result<SourceKey> {
+        let reactor = &me.worker().reactor;
         let (key, duplicate) = register_somehow(me, self.source().as_fd())?;
-        me.worker().reactor.exhausted(key, direction);
+        reactor.exhausted(key, direction);
+        self.publish(Registration::new(me, key), duplicate);
+        // Who nudges sets the mark and then looks for registrations: either it has seen this one, or the
+        // mark is seen here.
+        fence(Ordering::SeqCst);
+        if self.nudged.load(Ordering::Relaxed) {
+            reactor.remote().nudge(key);
+        }
+        Ok(key)
+    }
+
+    fn publish(&self, registration: Registration, duplicate: Option<OwnedFd>) {
         let further = match duplicate {
-            None => match self.first.set(Registration::new(me, key)) {
-                Ok(()) => return Ok(key),
+            None => match self.first.set(registration) {
+                Ok(()) => return,
                 Err(further) => (further, None),
             },
-            duplicate => (Registration::new(me, key), duplicate),
+            duplicate => (registration, duplicate),
         };
         let mut others = self.extras().others();
         others.retain(|(known, _)| known.remote.strong_count() > 0);
         others.push(further);
-        Ok(key)
     }
 
     /// Has all tasks that wait look again, after something that the kernel does not report to them.
     pub(crate) fn nudge(&self) {
+        self.nudged.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         let nudge = |known: &Registration| match known.remote.upgrade() {
             Some(remote) if !remote.is_inherited() => remote.nudge(known.key),
             _ => {}
