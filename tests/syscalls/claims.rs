@@ -6,16 +6,20 @@ use crate::SLACK;
 use crate::Work;
 use crate::announce;
 use crate::at_most;
+use crate::between;
 use crate::exactly;
 use crate::until_end;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
+use giambio::os::unix::net::UnixListener;
 use std::cell::Cell;
 use std::io;
 use std::io::Read;
 use std::io::Write;
 use std::net;
 use std::net::SocketAddr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net as unix;
 use std::time::Duration;
 
 pub(crate) const CLAIMS: &[Claim] = &[
@@ -58,6 +62,21 @@ pub(crate) const CLAIMS: &[Claim] = &[
         unit: "request",
         slack: SLACK,
         budget: &[exactly("recvfrom", 1.0), exactly("sendto", 1.0), exactly("epoll_wait", 1.0)],
+    },
+    Claim {
+        name: "a_request_over_a_unix_socket_is_one_receive_and_one_send",
+        counted: serve_unix_echo,
+        peers: ask_by_unix_in_rounds,
+        work: [Work::new(1, 100), Work::new(1, 1100)],
+        units: 1000,
+        unit: "request",
+        slack: SLACK,
+        budget: &[
+            exactly("recvmsg", 1.0),
+            exactly("sendto", 1.0),
+            // For the request; and when the peer has read the reply, the kernel tells of the room.
+            between("epoll_wait", 1.0, 2.0),
+        ],
     },
     Claim {
         name: "an_idle_server_makes_no_call",
@@ -157,7 +176,7 @@ fn serve(listener: &TcpListener, connections: usize, handler: impl Fn(TcpStream)
     });
 }
 
-fn echo(mut stream: TcpStream) {
+fn echo(mut stream: impl Read + Write) {
     let mut buf = [0; 1024];
     loop {
         match stream.read(&mut buf).unwrap() {
@@ -169,6 +188,25 @@ fn echo(mut stream: TcpStream) {
 
 fn serve_echo(work: Work) {
     giambio::run(|| serve(&listen(), work.connections, echo));
+}
+
+/// The abstract name of the one process that is counted.
+fn unix_address(pid: u32) -> unix::SocketAddr {
+    unix::SocketAddr::from_abstract_name(format!("giambio-syscalls-{pid}")).unwrap()
+}
+
+fn serve_unix_echo(work: Work) {
+    giambio::run(|| {
+        let listener = UnixListener::bind_addr(&unix_address(std::process::id())).unwrap();
+        // Announces an address because all do; its peers know the name.
+        announce(SocketAddr::from(([127, 0, 0, 1], 0)));
+        giambio::pool(|pool| {
+            for stream in listener.incoming().take(work.connections) {
+                let stream = stream.unwrap();
+                pool.spawn(move || echo(stream));
+            }
+        });
+    });
 }
 
 fn serve_echo_without_a_buffer(work: Work) {
@@ -268,11 +306,11 @@ fn connect_all(address: SocketAddr, connections: usize) -> Vec<net::TcpStream> {
     (0..connections).map(|_| connect(address)).collect()
 }
 
-fn ask(mut stream: &net::TcpStream) {
+fn ask(mut stream: impl Write) {
     stream.write_all(&MESSAGE).unwrap();
 }
 
-fn hear(mut stream: &net::TcpStream) {
+fn hear(mut stream: impl Read) {
     let mut reply = [0; MESSAGE.len()];
     stream.read_exact(&mut reply).unwrap();
     assert_eq!(reply, MESSAGE);
@@ -281,6 +319,17 @@ fn hear(mut stream: &net::TcpStream) {
 /// All ask, and then all hear.
 fn ask_in_rounds(server: Counted, work: Work) {
     let streams = connect_all(server.address, work.connections);
+    for _ in 0..work.requests {
+        server.until_asleep();
+        streams.iter().for_each(ask);
+        streams.iter().for_each(hear);
+    }
+}
+
+fn ask_by_unix_in_rounds(server: Counted, work: Work) {
+    let address = unix_address(server.pid);
+    let connect = |_| unix::UnixStream::connect_addr(&address).unwrap();
+    let streams: Vec<_> = (0..work.connections).map(connect).collect();
     for _ in 0..work.requests {
         server.until_asleep();
         streams.iter().for_each(ask);

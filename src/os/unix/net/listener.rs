@@ -150,7 +150,7 @@ conversions!(UnixListener, net::UnixListener);
 fn accept_one(listener: &net::UnixListener) -> io::Result<(UnixStream, SocketAddr)> {
     let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     let (socket, addr) = SockRef::from(listener).accept4(flags)?;
-    Ok((UnixStream::new(socket.into()), source(&addr)?))
+    Ok((UnixStream::fresh(socket.into()), source(&addr)?))
 }
 
 /// The connections of a [`UnixListener`], endlessly.

@@ -13,8 +13,9 @@
 //!   came first is not served first, and where std wakes a thread in the kernel's own queue, that thread
 //!   is first. Everything else is woken by the kernel.
 //! * Timeouts are kept to the time asked for, which the kernel would round up to its ticks.
-//! * A thread without a runtime that waits in a `write` for room is not woken when its own side is shut
-//!   down for writing by another thread, before the other side reads or closes. Tasks are.
+//! * When a side is shut down for writing only, tasks that wait for room through the same handle are woken.
+//!   To those that wait through a clone, and to threads without a runtime, the kernel reports it when the
+//!   other side reads or closes.
 //! * A write of many buffers raises no `SIGPIPE`, where std's does if a program has switched it on.
 
 mod datagram;

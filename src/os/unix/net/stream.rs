@@ -69,9 +69,9 @@ pub struct UnixStream {
 }
 
 impl UnixStream {
-    /// `socket` must be in non-blocking mode.
-    pub(super) fn new(socket: net::UnixStream) -> Self {
-        Self { io: Io::new(socket) }
+    /// For what the kernel has made just now, in non-blocking mode and to be closed on exec.
+    pub(super) fn fresh(socket: net::UnixStream) -> Self {
+        Self { io: Io::fresh(socket) }
     }
 
     /// Opens a connection to a path, parking the calling task while the listener's backlog is full.
@@ -111,7 +111,7 @@ impl UnixStream {
         let kind = socket2::Type::STREAM.nonblocking().cloexec();
         let socket = Socket::new(socket2::Domain::UNIX, kind, None).map_err(name_limit)?;
         let target = target(addr)?;
-        let stream = Self::new(socket.into());
+        let stream = Self::fresh(socket.into());
         unreported::call(&stream.io, |socket| SockRef::from(socket).connect(&target))?;
         Ok(stream)
     }
@@ -124,7 +124,7 @@ impl UnixStream {
     pub fn pair() -> io::Result<(Self, Self)> {
         let kind = socket2::Type::STREAM.nonblocking().cloexec();
         let (one, other) = Socket::pair(socket2::Domain::UNIX, kind, None).map_err(name_limit)?;
-        Ok((Self::new(one.into()), Self::new(other.into())))
+        Ok((Self::fresh(one.into()), Self::fresh(other.into())))
     }
 
     /// Parks the calling task until there is something to be read, or the end. Somebody else may be first.
