@@ -40,6 +40,8 @@ mod ported_time;
 mod process;
 mod reason;
 mod regressions;
+mod robust;
+mod robust_shared;
 mod run;
 mod scope;
 mod seeds;
