@@ -77,8 +77,11 @@ fn registered_stream_after_an_alarm() -> (TcpStream, std::net::TcpStream) {
     registered_stream()
 }
 
+/// A way to get another descriptor of a stream.
+type Way = fn(&TcpStream) -> Box<dyn Any>;
+
 fn duplicated() {
-    let ways: [fn(&TcpStream) -> Box<dyn Any>; 4] = [
+    let ways: [Way; 4] = [
         |stream| Box::new(stream.try_clone().unwrap()),
         |stream| Box::new(stream.as_fd().try_clone_to_owned().unwrap()),
         |stream| Box::new(socket2::SockRef::from(stream).try_clone().unwrap()),
