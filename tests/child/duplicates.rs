@@ -77,8 +77,10 @@ fn registered_stream_after_an_alarm() -> (TcpStream, std::net::TcpStream) {
     registered_stream()
 }
 
+/// A way to get another descriptor of a stream.
+type Way = fn(&TcpStream) -> Box<dyn Any>;
+
 fn duplicated() {
-    type Way = fn(&TcpStream) -> Box<dyn Any>;
     let ways: [Way; 4] = [
         |stream| Box::new(stream.try_clone().unwrap()),
         |stream| Box::new(stream.as_fd().try_clone_to_owned().unwrap()),

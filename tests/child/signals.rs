@@ -2,6 +2,7 @@
 
 use crate::Scenario;
 use crate::well;
+use giambio::net::SocketAddr;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
 use std::io::ErrorKind;
@@ -43,7 +44,7 @@ extern "C" fn tick(_: libc::c_int) {
     TICKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Has a signal delivered every half a millisecond, without `SA_RESTART`.
+/// Has a signal delivered every tenth of a millisecond, without `SA_RESTART`.
 pub(crate) fn start_ticking() {
     let handler: extern "C" fn(libc::c_int) = tick;
     // SAFETY: an all-zero `sigaction` is a valid one: no flags, an empty mask.
@@ -61,7 +62,7 @@ pub(crate) fn start_ticking() {
     let result =
         unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) };
     assert_eq!(result, 0);
-    let every = libc::timespec { tv_sec: 0, tv_nsec: 500_000 };
+    let every = libc::timespec { tv_sec: 0, tv_nsec: 100_000 };
     let spec = libc::itimerspec { it_interval: every, it_value: every };
     // SAFETY: `timer` was just made, and `spec` is borrowed; the old value is not asked for.
     let result = unsafe { libc::timer_settime(timer, 0, &raw const spec, std::ptr::null_mut()) };
@@ -87,13 +88,38 @@ fn interrupted() {
         });
     };
     giambio::run(|| {
-        while TICKS.load(Ordering::Relaxed) < 100 {
+        while TICKS.load(Ordering::Relaxed) < 500 {
             let start = giambio::clock();
             talk();
             assert!(giambio::clock() - start >= Duration::from_millis(50));
         }
     });
+    giambio::run(connect_that_waits);
+    connect_that_waits();
     blocking_calls_outside();
+}
+
+/// Connects to a listener whose backlog is full, until it has room and the kernel asks again, after
+/// a second.
+fn connect_that_waits() {
+    let kind = socket2::Type::STREAM;
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, kind, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let listener = std::net::TcpListener::from(socket);
+    let addr = listener.local_addr().unwrap();
+    let _fills_the_backlog = std::net::TcpStream::connect(addr).unwrap();
+    giambio::lowlevel::wait_readable(&listener).unwrap();
+    let before = TICKS.load(Ordering::Relaxed);
+    let acceptor = std::thread::spawn(move || {
+        while TICKS.load(Ordering::Relaxed) < before + 100 {
+            std::thread::yield_now();
+        }
+        [(); 2].map(|()| listener.accept().unwrap())
+    });
+    TcpStream::connect(addr).unwrap();
+    assert!(TICKS.load(Ordering::Relaxed) > before + 100, "it did not have to wait");
+    acceptor.join().unwrap();
 }
 
 /// On plain threads the same calls are interrupted in `poll(2)`.
@@ -107,9 +133,9 @@ fn blocking_calls_outside() {
                 giambio::sleep(Duration::from_millis(1));
             }
         };
-        sleep_until(before + 20);
+        sleep_until(before + 100);
         let mut stream = TcpStream::connect(addr).unwrap();
-        sleep_until(before + 40);
+        sleep_until(before + 200);
         stream.write_all(b"late").unwrap();
     });
     let (mut stream, _) = listener.accept().unwrap();

@@ -54,6 +54,8 @@ mod process;
 mod readable;
 mod reason;
 mod regressions;
+mod robust;
+mod robust_shared;
 mod run;
 mod scope;
 mod seeds;
