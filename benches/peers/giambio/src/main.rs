@@ -151,7 +151,7 @@ struct Echo {
 
 fn echo_with(mut s: TcpStream, b: &mut [u8], how: Echo) {
     loop {
-        if how.readable && giambio::lowlevel::wait_readable(&s).is_err() {
+        if how.readable && s.readable().is_err() {
             return;
         }
         match s.read(b) {
