@@ -1,6 +1,7 @@
 //! Standard output: each of these has its own.
 
 use crate::Scenario;
+use crate::harness::play_arguments;
 use crate::stdin::output;
 use crate::stdin::replace;
 use crate::well;
@@ -189,7 +190,7 @@ fn unflushed() {
         return run(|| write!(stdout(), "no end").unwrap());
     }
     let again = Command::new(std::env::current_exe().unwrap())
-        .args(["--scenario", "a_line_without_an_end_is_written_when_the_process_ends"])
+        .args(play_arguments("a_line_without_an_end_is_written_when_the_process_ends"))
         .env(AGAIN, "1")
         .output()
         .unwrap();
