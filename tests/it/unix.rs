@@ -254,12 +254,22 @@ fn a_shutdown_wakes_the_readers_and_writers_of_its_own_side() {
 fn a_shutdown_wakes_the_writers_on_other_workers() {
     let (ours, _theirs) = pair();
     fill(&ours);
+    let parked = AtomicUsize::new(0);
     thread::scope(|threads| {
         // Two, of which one is the first to register.
         let writers = [(); 2].map(|()| {
-            threads.spawn(|| giambio::run(|| soon(|| (&ours).write(b"x").unwrap_err().kind())))
+            threads.spawn(|| {
+                giambio::run(|| {
+                    giambio::pool(|pool| {
+                        let writer = pool.spawn(|| (&ours).write(b"x").unwrap_err().kind());
+                        settle();
+                        parked.fetch_add(1, Ordering::SeqCst);
+                        soon(|| writer.join()).unwrap()
+                    })
+                })
+            })
         });
-        while !is_registered_twice(&ours) {
+        while parked.load(Ordering::SeqCst) < 2 {
             thread::yield_now();
         }
         ours.shutdown(Shutdown::Write).unwrap();
@@ -269,12 +279,22 @@ fn a_shutdown_wakes_the_writers_on_other_workers() {
     });
 }
 
-/// Whether two workers have registered a stream.
-fn is_registered_twice(stream: &UnixStream) -> bool {
-    let entry = format!("tfd: {:>8} ", stream.as_raw_fd());
-    let files = std::fs::read_dir("/proc/self/fdinfo").unwrap();
-    let texts = files.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
-    texts.filter(|text| text.lines().any(|line| line.starts_with(&entry))).count() == 2
+#[test]
+fn a_shutdown_reaches_those_who_are_about_to_wait() {
+    for _ in 0..300 {
+        let (ours, _theirs) = pair();
+        fill(&ours);
+        thread::scope(|threads| {
+            let writers = [(); 2].map(|()| {
+                threads.spawn(|| giambio::run(|| soon(|| (&ours).write(b"x").unwrap_err().kind())))
+            });
+            thread::yield_now();
+            ours.shutdown(Shutdown::Write).unwrap();
+            for writer in writers {
+                assert_eq!(writer.join().unwrap(), ErrorKind::BrokenPipe);
+            }
+        });
+    }
 }
 
 /// Sends a byte, and a descriptor with it.
