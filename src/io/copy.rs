@@ -4,6 +4,7 @@
 
 use super::Cancelled;
 use crate::net::TcpStream;
+use crate::os::unix::net::UnixStream;
 use crate::pool::try_pool;
 use std::io;
 use std::io::BufReader;
@@ -33,6 +34,12 @@ pub trait HalfClose {
 }
 
 impl HalfClose for TcpStream {
+    fn close_write(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+impl HalfClose for UnixStream {
     fn close_write(&self) -> io::Result<()> {
         self.shutdown(Shutdown::Write)
     }

@@ -11,6 +11,7 @@ use giambio::io::copy_bidirectional;
 use giambio::io::pipe;
 use giambio::net::Shutdown;
 use giambio::net::TcpStream;
+use giambio::os::unix::net::UnixStream;
 use giambio::pool;
 use giambio::run;
 use giambio::skip_after;
@@ -98,6 +99,23 @@ fn streams_of_different_kinds_are_joined() {
             client.shutdown(Shutdown::Write).unwrap();
             assert_eq!(read_all(&server), "from a socket");
             assert_eq!(copied.join().unwrap(), (13, 10));
+        });
+    });
+}
+
+#[test]
+fn a_tcp_and_a_unix_stream_are_joined() {
+    run(|| {
+        let ((client, a), (b, server)) = (pair(), UnixStream::pair().unwrap());
+        pool(|pool| {
+            let copied = pool.spawn(|| copy_bidirectional(&a, &b).unwrap());
+            (&client).write_all(b"inwards").unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(read_all(&server), "inwards");
+            (&server).write_all(b"outwards").unwrap();
+            server.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(read_all(&client), "outwards");
+            assert_eq!(copied.join().unwrap(), (7, 8));
         });
     });
 }

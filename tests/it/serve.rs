@@ -15,6 +15,10 @@ use giambio::net::Server;
 use giambio::net::SocketAddr;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
+use giambio::os::linux::net::SocketAddrExt;
+use giambio::os::unix;
+use giambio::os::unix::net::UnixListener;
+use giambio::os::unix::net::UnixStream;
 use giambio::pool;
 use giambio::sleep_forever;
 use giambio::sync::Event;
@@ -66,6 +70,30 @@ fn smoke() {
             assert_eq!([ask(addr), ask(addr)], ["hello", "hello"]);
             pool.cancel();
         });
+    });
+}
+
+#[test]
+fn unix_listeners_are_served_too() {
+    giambio::run(|| {
+        let name = format!("giambio-served-{}", std::process::id());
+        let name = unix::net::SocketAddr::from_abstract_name(name).unwrap();
+        let listener = UnixListener::bind_addr(&name).unwrap();
+        let server = Server::new();
+        let served = pool(|pool| {
+            pool.spawn(|| {
+                let mut text = String::new();
+                let mut client = UnixStream::connect_addr(&name).unwrap();
+                client.read_to_string(&mut text).unwrap();
+                assert_eq!(text, "hello");
+                server.stopper().stop();
+            });
+            server.serve(&listener, |mut stream, peer| {
+                assert!(peer.is_unnamed());
+                stream.write_all(b"hello")
+            })
+        });
+        assert_eq!(served.unwrap().accepted, 1);
     });
 }
 

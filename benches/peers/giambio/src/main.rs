@@ -92,16 +92,20 @@ fn drive(a: Args) {
             })
         }
         "echo" => {
-            let how = Echo {
-                buf: a.flag("buf", 16384) as usize,
-                readable: a.flag("readable", 0) == 1,
-            };
+            let buf = a.flag("buf", 16384) as usize;
+            let readable = a.flag("readable", 0) == 1;
+            let spare = RefCell::new(Vec::new());
             let l = TcpListener::bind("127.0.0.1:0").unwrap();
             listening(l.local_addr().unwrap().port());
             pool(|pool| {
                 for s in l.incoming() {
                     let s = s.unwrap();
-                    pool.spawn(move || echo(s, how));
+                    if readable {
+                        let spare = &spare;
+                        pool.spawn(move || echo_when_readable(s, spare, buf));
+                    } else {
+                        pool.spawn(move || echo(s, buf));
+                    }
                 }
             })
         }
@@ -133,34 +137,36 @@ fn drive(a: Args) {
 /// is larger goes to the heap, so that no 16 KiB are zeroed for each connection.
 const ON_STACK: usize = 1024;
 
-fn echo(s: TcpStream, how: Echo) {
+fn echo(s: TcpStream, buf: usize) {
     let _ = s.set_nodelay(true);
-    if how.buf <= ON_STACK {
-        echo_with(s, &mut [0; ON_STACK][..how.buf], how)
+    if buf <= ON_STACK {
+        echo_with(s, &mut [0; ON_STACK][..buf])
     } else {
-        echo_with(s, &mut vec![0; how.buf], how)
+        echo_with(s, &mut vec![0; buf])
     }
 }
 
-#[derive(Clone, Copy)]
-struct Echo {
-    buf: usize,
-    /// Wait without a buffer.
-    readable: bool,
+fn echo_with(mut s: TcpStream, b: &mut [u8]) {
+    while echo_once(&mut s, b) {}
 }
 
-fn echo_with(mut s: TcpStream, b: &mut [u8], how: Echo) {
-    loop {
-        if how.readable && s.readable().is_err() {
+fn echo_once(s: &mut TcpStream, b: &mut [u8]) -> bool {
+    match s.read(b) {
+        Ok(0) | Err(_) => false,
+        Ok(n) => s.write_all(&b[..n]).is_ok(),
+    }
+}
+
+/// Waits without a buffer, and takes one that nobody else uses for as long as there is something to do.
+fn echo_when_readable(mut s: TcpStream, spare: &RefCell<Vec<Vec<u8>>>, buf: usize) {
+    let _ = s.set_nodelay(true);
+    while s.readable().is_ok() {
+        let b = spare.borrow_mut().pop();
+        let mut b = b.unwrap_or_else(|| vec![0; buf]);
+        let goes_on = echo_once(&mut s, &mut b);
+        spare.borrow_mut().push(b);
+        if !goes_on {
             return;
-        }
-        match s.read(b) {
-            Ok(0) | Err(_) => return,
-            Ok(n) => {
-                if s.write_all(&b[..n]).is_err() {
-                    return;
-                }
-            }
         }
     }
 }
