@@ -90,7 +90,7 @@ impl Records {
         if let Some((index, _)) = class(layout) {
             let free = &self.by_size[index];
             if free.count.get() < KEPT {
-                // SAFETY: the block is at least `GRAIN` bytes, aligned to that, and ours.
+                // SAFETY: the block is longer than an address and aligned for one, and ours.
                 unsafe { block.cast::<*mut u8>().write(free.first.get()) };
                 free.first.set(block);
                 free.count.set(free.count.get() + 1);
