@@ -16,6 +16,7 @@ use giambio::sleep;
 use giambio::testing::settle;
 use giambio::with_timeout;
 use giambio::yield_now;
+use socket2::SockRef;
 use std::cell::Cell;
 use std::io;
 use std::io::ErrorKind;
@@ -23,6 +24,7 @@ use std::io::IoSlice;
 use std::io::IoSliceMut;
 use std::io::Read;
 use std::io::Write;
+use std::mem::MaybeUninit;
 use std::net;
 use std::os::fd::OwnedFd;
 use std::thread;
@@ -162,6 +164,25 @@ fn each_call_has_the_whole_timeout() {
             });
             let took = elapsed(|| ours.read_exact(&mut [0; 4]).unwrap());
             assert!(took >= ms(2000), "{took:?}");
+        });
+    });
+}
+
+#[test]
+fn who_is_woken_in_vain_does_not_start_anew() {
+    giambio::run(|| {
+        let (ours, theirs) = pair();
+        ours.set_read_timeout(Some(ms(300))).unwrap();
+        pool(|pool| {
+            let reader = pool.spawn(|| takes(ms(300), || (&ours).read(&mut [0])));
+            let start = clock();
+            while !reader.is_finished() && clock() - start < LONG {
+                // An urgent byte wakes the reader, and lies beside the stream.
+                SockRef::from(&theirs).send_out_of_band(b"!").unwrap();
+                sleep(ms(20));
+                let _ = SockRef::from(&ours).recv_out_of_band(&mut [MaybeUninit::uninit()]);
+            }
+            assert!(clock() - start < LONG);
         });
     });
 }
