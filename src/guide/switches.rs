@@ -23,7 +23,7 @@
 //! | `read`, `write`, their vectored forms, `peek`, `accept`, `next` of [`Incoming`](crate::net::Incoming), `connect` (also [by name](crate::net::HappyEyeballs)), `connect_timeout`; not [`TcpListener::bind`](crate::net::TcpListener::bind) to an address, nor `flush` | yes | yes | one attempt, then an error of kind `Other` |
 //! | host names in [`to_socket_addrs`](crate::net::ToSocketAddrs) and [`TcpListener::bind`](crate::net::TcpListener::bind) and of [`UdpSocket`](crate::net::UdpSocket), [`SystemResolver`](crate::net::SystemResolver); not numeric addresses | yes | yes | an error of kind `Other` |
 //! | [`UdpSocket`](crate::net::UdpSocket)'s `recv`, `recv_from`, `peek`, `peek_from`, `send`, `send_to`; not its `bind`, nor its `connect` | yes | yes | one attempt, then an error of kind `Other` |
-//! | `readable` and `writable` of sockets | yes | yes | one look, then an error of kind `Other` |
+//! | `readable` and `writable` of sockets and of [`io::Async`](crate::io::Async) | yes | yes | one look, then an error of kind `Other` |
 //! | the same of [`UnixStream`](crate::os::unix::net::UnixStream) and [`UnixListener`](crate::os::unix::net::UnixListener), whose `connect` waits only while the backlog is full; their `readable` and `writable` | yes | yes | one attempt, then an error of kind `Other` |
 //! | `recv`, `recv_from`, `send`, `send_to`, `send_to_addr`, `readable`, `writable` of [`UnixDatagram`](crate::os::unix::net::UnixDatagram); not `connect` | yes | yes | one attempt, then an error of kind `Other` |
 //! | [`net::serve`](crate::net::serve()), [`Server::serve`](crate::net::Server::serve) | yes | yes | serves who waits already, then an error of kind `Other` |

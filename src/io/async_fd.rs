@@ -104,6 +104,49 @@ impl<T: AsFd> Async<T> {
         self.io.call(Direction::Write, |inner| Ok((call(inner)?, Left::Unknown)))
     }
 
+    /// Parks until there is something to read, or an end or an error to be told of, without a buffer.
+    /// Somebody else's read may be first.
+    ///
+    /// # Cancellation
+    ///
+    /// A checkpoint on every call. Nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if it does not watch the descriptor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use giambio::io::Async;
+    /// use std::io::Write;
+    ///
+    /// let (reader, mut writer) = std::io::pipe()?;
+    /// giambio::run(|| -> std::io::Result<()> {
+    ///     let reader = Async::new(reader)?;
+    ///     writer.write_all(b"x")?;
+    ///     reader.readable()
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn readable(&self) -> io::Result<()> {
+        self.io.wait_ready(Direction::Read)
+    }
+
+    /// Parks until there is room to write, or an error to be told of. Otherwise like
+    /// [`readable`](Self::readable).
+    ///
+    /// # Cancellation
+    ///
+    /// A checkpoint on every call. Nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// As for [`readable`](Self::readable).
+    pub fn writable(&self) -> io::Result<()> {
+        self.io.wait_ready(Direction::Write)
+    }
+
     /// The inner value, for calls that do not block.
     pub fn get_ref(&self) -> &T {
         self.io.source()

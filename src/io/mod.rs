@@ -22,6 +22,7 @@
 //! * A pipe's conversions into std's types and into descriptors restore blocking mode.
 
 mod async_fd;
+pub(crate) mod convert;
 mod copy;
 mod gate;
 mod pipe;
@@ -30,6 +31,7 @@ mod settings;
 mod source;
 mod stdin;
 mod stdout;
+pub(crate) mod stream;
 
 pub use async_fd::Async;
 pub use copy::HalfClose;
@@ -37,7 +39,6 @@ pub use copy::copy_bidirectional;
 pub use pipe::PipeReader;
 pub use pipe::PipeWriter;
 pub use pipe::pipe;
-pub(crate) use settings::Mode;
 pub(crate) use source::Io;
 pub(crate) use source::Left;
 pub(crate) use source::checkpoint;

@@ -7,22 +7,17 @@
 
 use super::Io;
 use super::Left;
+use super::convert::conversions;
+use super::stream::read_by_reference;
+use super::stream::write_by_reference;
 use crate::sys;
 use crate::sys::Direction;
 use crate::sys::Mode;
-use std::fmt;
 use std::io;
 use std::io::IoSlice;
 use std::io::IoSliceMut;
 use std::io::Read;
 use std::io::Write;
-use std::os::fd::AsFd;
-use std::os::fd::AsRawFd;
-use std::os::fd::BorrowedFd;
-use std::os::fd::FromRawFd;
-use std::os::fd::IntoRawFd;
-use std::os::fd::OwnedFd;
-use std::os::fd::RawFd;
 use std::process::Stdio;
 
 /// Makes a pipe, like [`std::io::pipe`]: what is written into the one end is read from the other.
@@ -107,7 +102,7 @@ impl PipeReader {
     ///
     /// The system's; out of descriptors, the text names `RLIMIT_NOFILE`.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { io: Io::new(self.io.source().try_clone().map_err(sys::name_limit)?) })
+        Ok(Self { io: self.io.try_clone(|pipe| pipe.try_clone())? })
     }
 }
 
@@ -118,7 +113,7 @@ impl PipeWriter {
     ///
     /// The system's; out of descriptors, the text names `RLIMIT_NOFILE`.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { io: Io::new(self.io.source().try_clone().map_err(sys::name_limit)?) })
+        Ok(Self { io: self.io.try_clone(|pipe| pipe.try_clone())? })
     }
 }
 
@@ -132,15 +127,7 @@ impl Read for &PipeReader {
     }
 }
 
-impl Read for PipeReader {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buf)
-    }
-
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(bufs)
-    }
-}
+read_by_reference!(PipeReader);
 
 impl Write for &PipeWriter {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
@@ -157,169 +144,21 @@ impl Write for &PipeWriter {
     }
 }
 
-impl Write for PipeWriter {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self).write(buf)
-    }
+write_by_reference!(PipeWriter);
 
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl fmt::Debug for PipeReader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.io.fmt(f)
-    }
-}
-
-impl fmt::Debug for PipeWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.io.fmt(f)
-    }
-}
-
-/// Conversions have no way to fail, and on an open descriptor this does not.
-#[track_caller]
-fn adopt<S: AsFd>(source: S) -> Io<S> {
-    match sys::set_mode(&source, Mode::NonBlocking) {
-        Ok(_) => Io::new(source),
-        Err(error) => panic!("a pipe that cannot be made non-blocking: {error}"),
-    }
-}
-
-/// The mode is shared with clones: another one that a task still uses would block its worker.
-#[track_caller]
-fn give_up<S: AsFd>(io: Io<S>) -> S {
-    let source = io.into_source();
-    match sys::set_mode(&source, Mode::Blocking) {
-        Ok(_) => source,
-        Err(error) => panic!("a pipe that cannot be made blocking: {error}"),
-    }
-}
-
-/// The pipe is put into non-blocking mode, which this end's clones share.
-impl From<io::PipeReader> for PipeReader {
-    fn from(reader: io::PipeReader) -> Self {
-        Self { io: adopt(reader) }
-    }
-}
-
-/// The pipe is put back into blocking mode, which this end's clones share: one that a task still uses
-/// would block the worker.
-impl From<PipeReader> for io::PipeReader {
-    fn from(reader: PipeReader) -> Self {
-        give_up(reader.io)
-    }
-}
-
-/// In non-blocking mode from here on.
-impl From<OwnedFd> for PipeReader {
-    fn from(fd: OwnedFd) -> Self {
-        io::PipeReader::from(fd).into()
-    }
-}
-
-/// In blocking mode from here on.
-impl From<PipeReader> for OwnedFd {
-    fn from(reader: PipeReader) -> Self {
-        give_up(reader.io).into()
-    }
-}
+conversions!(PipeReader, io::PipeReader);
+conversions!(PipeWriter, io::PipeWriter);
 
 /// In blocking mode from here on.
 impl From<PipeReader> for Stdio {
     fn from(reader: PipeReader) -> Self {
-        give_up(reader.io).into()
-    }
-}
-
-impl FromRawFd for PipeReader {
-    unsafe fn from_raw_fd(fd: RawFd) -> Self {
-        // SAFETY: passed on to the caller.
-        unsafe { OwnedFd::from_raw_fd(fd) }.into()
-    }
-}
-
-impl IntoRawFd for PipeReader {
-    fn into_raw_fd(self) -> RawFd {
-        give_up(self.io).into_raw_fd()
-    }
-}
-
-impl AsFd for PipeReader {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.source().as_fd()
-    }
-}
-
-impl AsRawFd for PipeReader {
-    fn as_raw_fd(&self) -> RawFd {
-        self.io.source().as_raw_fd()
-    }
-}
-
-/// The pipe is put into non-blocking mode, which this end's clones share.
-impl From<io::PipeWriter> for PipeWriter {
-    fn from(writer: io::PipeWriter) -> Self {
-        Self { io: adopt(writer) }
-    }
-}
-
-/// The pipe is put back into blocking mode, which this end's clones share: one that a task still uses
-/// would block the worker.
-impl From<PipeWriter> for io::PipeWriter {
-    fn from(writer: PipeWriter) -> Self {
-        give_up(writer.io)
-    }
-}
-
-/// In non-blocking mode from here on.
-impl From<OwnedFd> for PipeWriter {
-    fn from(fd: OwnedFd) -> Self {
-        io::PipeWriter::from(fd).into()
-    }
-}
-
-/// In blocking mode from here on.
-impl From<PipeWriter> for OwnedFd {
-    fn from(writer: PipeWriter) -> Self {
-        give_up(writer.io).into()
+        io::PipeReader::from(reader).into()
     }
 }
 
 /// In blocking mode from here on.
 impl From<PipeWriter> for Stdio {
     fn from(writer: PipeWriter) -> Self {
-        give_up(writer.io).into()
-    }
-}
-
-impl FromRawFd for PipeWriter {
-    unsafe fn from_raw_fd(fd: RawFd) -> Self {
-        // SAFETY: passed on to the caller.
-        unsafe { OwnedFd::from_raw_fd(fd) }.into()
-    }
-}
-
-impl IntoRawFd for PipeWriter {
-    fn into_raw_fd(self) -> RawFd {
-        give_up(self.io).into_raw_fd()
-    }
-}
-
-impl AsFd for PipeWriter {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.source().as_fd()
-    }
-}
-
-impl AsRawFd for PipeWriter {
-    fn as_raw_fd(&self) -> RawFd {
-        self.io.source().as_raw_fd()
+        io::PipeWriter::from(writer).into()
     }
 }

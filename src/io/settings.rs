@@ -5,17 +5,11 @@
 //! The kernel's own settings are of no use for that: a descriptor that stops no thread never blocks.
 
 use crate::sys::Direction;
+use crate::sys::Mode;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-/// Whether a call that cannot complete waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    Blocking,
-    NonBlocking,
-}
 
 /// As in std's `set_nonblocking`.
 impl From<bool> for Mode {

@@ -33,7 +33,7 @@
 
 mod addr;
 mod candidates;
-pub(crate) mod convert;
+
 mod happy_eyeballs;
 mod limit;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -43,7 +43,6 @@ mod refusal;
 mod resolve;
 mod serve;
 mod serving;
-pub(crate) mod stream;
 mod tcp_bytes;
 mod tcp_listener;
 mod tcp_stream;

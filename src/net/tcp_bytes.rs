@@ -6,16 +6,14 @@
 //! non-blocking mode, always with `MSG_NOSIGNAL`: a closed peer is an error, never a signal.
 
 use super::TcpStream;
-use super::stream::BUFFERS_PER_CALL;
-use super::stream::after_read;
-use crate::io::Left;
+use crate::io::stream::BUFFERS_PER_CALL;
+use crate::io::stream::after_read;
+use crate::io::stream::read_by_reference;
+use crate::io::stream::write_to_socket;
 use crate::sys::Direction;
-use socket2::SockRef;
 use std::io;
-use std::io::IoSlice;
 use std::io::IoSliceMut;
 use std::io::Read;
-use std::io::Write;
 
 impl Read for &TcpStream {
     #[inline]
@@ -30,49 +28,5 @@ impl Read for &TcpStream {
     }
 }
 
-impl Write for &TcpStream {
-    #[inline]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.io.call(Direction::Write, |mut socket| Ok((socket.write(buf)?, Left::Unknown)))
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        // std's own call has no flags, and would raise `SIGPIPE`.
-        let bufs = &bufs[..bufs.len().min(BUFFERS_PER_CALL)];
-        self.io.call(Direction::Write, |socket| {
-            let socket = SockRef::from(socket);
-            Ok((socket.send_vectored_with_flags(bufs, libc::MSG_NOSIGNAL)?, Left::Unknown))
-        })
-    }
-
-    /// Nothing to do: a stream has no buffer of its own. Never parks.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Read for TcpStream {
-    #[inline]
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buf)
-    }
-
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(bufs)
-    }
-}
-
-impl Write for TcpStream {
-    #[inline]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self).write(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+read_by_reference!(TcpStream);
+write_to_socket!(TcpStream);

@@ -9,7 +9,7 @@ use super::ToSocketAddrs;
 use super::addr::first_that_works;
 use crate::io::Io;
 use crate::io::Left;
-use crate::net::convert::conversions;
+use crate::io::convert::conversions;
 use crate::sys;
 use crate::sys::Direction;
 use socket2::SockRef;

@@ -10,7 +10,7 @@ use super::addr::first_that_works;
 use crate::io::Io;
 use crate::io::Left;
 use crate::io::checkpoint;
-use crate::net::convert::conversions;
+use crate::io::convert::conversions;
 use crate::sys;
 use crate::sys::Direction;
 use std::io;

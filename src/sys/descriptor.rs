@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 use std::os::fd::BorrowedFd;
 
-/// What a call does that cannot be done at once. It belongs to the open file description, which
-/// duplicates of a descriptor share.
+/// What a call does that cannot be done at once. The kernel's belongs to the open file description,
+/// which duplicates of a descriptor share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Blocking,

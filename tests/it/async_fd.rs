@@ -52,6 +52,38 @@ fn smoke() {
 }
 
 #[test]
+fn readiness_is_waited_for_without_a_call_on_the_inner_value() {
+    run(|| {
+        let event = Async::new(eventfd()).unwrap();
+        let log = Log::default();
+        pool(|pool| {
+            let reader = pool.spawn(|| {
+                event.readable().unwrap();
+                log.add("readable");
+                let mut count = [0; 8];
+                (&event).read_exact(&mut count).unwrap(); // nothing was taken
+                u64::from_ne_bytes(count)
+            });
+            settle();
+            event.writable().unwrap(); // there is room at once
+            log.add("writable");
+            (&event).write_all(&u64::to_ne_bytes(u64::MAX - 1)).unwrap(); // and now none
+            assert_eq!(reader.join().unwrap(), u64::MAX - 1);
+
+            (&event).write_all(&u64::to_ne_bytes(u64::MAX - 1)).unwrap();
+            pool.spawn(|| {
+                event.writable().unwrap();
+                log.add("room");
+            });
+            settle();
+            log.add("full");
+            (&event).read_exact(&mut [0; 8]).unwrap();
+        });
+        log.assert(&["writable", "readable", "full", "room"]);
+    });
+}
+
+#[test]
 fn a_call_is_made_again_until_it_does_not_block() {
     run(|| {
         let (ours, theirs) = UnixDatagram::pair().unwrap();

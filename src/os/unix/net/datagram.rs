@@ -1,6 +1,6 @@
 //! Datagram: Unix sockets that send each message as a whole.
 //!
-//! Layer 8. Imports: io, net, sys. Never: sessions, timers, reactors.
+//! Layer 8. Imports: io, sys. Never: sessions, timers, reactors.
 //!
 //! Two queues may be full when a datagram is sent: the sender's own, and the receiver's. The kernel
 //! reports room in the own one, and room in that of the peer to which a socket is connected. Of a queue
@@ -11,10 +11,10 @@ use super::unnamed;
 use super::unreported;
 use crate::io::Io;
 use crate::io::Left;
-use crate::io::Mode;
-use crate::net::convert::conversions;
+use crate::io::convert::conversions;
 use crate::sys;
 use crate::sys::Direction;
+use crate::sys::Mode;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsFd;

@@ -1,13 +1,13 @@
 //! Listener: Unix sockets that are connected to.
 //!
-//! Layer 8. Imports: io, net, sys. Never: sessions, timers, reactors.
+//! Layer 8. Imports: io, sys. Never: sessions, timers, reactors.
 
 use super::UnixStream;
 use super::name_limit;
 use super::source;
 use crate::io::Io;
 use crate::io::Left;
-use crate::net::convert::conversions;
+use crate::io::convert::conversions;
 use crate::sys::Direction;
 use socket2::SockRef;
 use std::io;

@@ -1,6 +1,6 @@
 //! Unix sockets: std's, for tasks.
 //!
-//! Layer 8. Imports: io, net, sys. Never: sessions, timers, reactors.
+//! Layer 8. Imports: io, sys. Never: sessions, timers, reactors.
 //!
 //! Names, signatures and semantics are those of [`std::os::unix::net`]; a call that blocks there parks
 //! the task here. On a thread without a runtime it blocks the thread. What is not stable in std (`peek`,

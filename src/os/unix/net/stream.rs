@@ -1,6 +1,6 @@
 //! Stream: connections between Unix sockets.
 //!
-//! Layer 8. Imports: io, net, sys. Never: sessions, timers, reactors.
+//! Layer 8. Imports: io, sys. Never: sessions, timers, reactors.
 //!
 //! A read that was given fewer bytes than it had room for has emptied the socket, with two exceptions
 //! that do not hold for TCP: it ends behind bytes that came with descriptors, and, if credentials are
@@ -13,19 +13,19 @@ use super::unreported;
 use crate::io::Io;
 use crate::io::Left;
 use crate::io::checkpoint;
-use crate::net::convert::conversions;
-use crate::net::stream::BUFFERS_PER_CALL;
-use crate::net::stream::after_read;
+use crate::io::convert::conversions;
+use crate::io::stream::BUFFERS_PER_CALL;
+use crate::io::stream::after_read;
+use crate::io::stream::read_by_reference;
+use crate::io::stream::write_to_socket;
 use crate::sys;
 use crate::sys::Ancillary;
 use crate::sys::Direction;
 use socket2::SockRef;
 use socket2::Socket;
 use std::io;
-use std::io::IoSlice;
 use std::io::IoSliceMut;
 use std::io::Read;
-use std::io::Write;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net;
@@ -312,49 +312,5 @@ impl Read for &UnixStream {
     }
 }
 
-impl Write for &UnixStream {
-    #[inline]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.io.call(Direction::Write, |mut socket| Ok((socket.write(buf)?, Left::Unknown)))
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        // std's own call has no flags, and would raise `SIGPIPE`.
-        let bufs = &bufs[..bufs.len().min(BUFFERS_PER_CALL)];
-        self.io.call(Direction::Write, |socket| {
-            let socket = SockRef::from(socket);
-            Ok((socket.send_vectored_with_flags(bufs, libc::MSG_NOSIGNAL)?, Left::Unknown))
-        })
-    }
-
-    /// Nothing to do: a stream has no buffer of its own. Never parks.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Read for UnixStream {
-    #[inline]
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buf)
-    }
-
-    fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(bufs)
-    }
-}
-
-impl Write for UnixStream {
-    #[inline]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self).write(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(bufs)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+read_by_reference!(UnixStream);
+write_to_socket!(UnixStream);

@@ -14,11 +14,11 @@
 use crate::hooks::WaitReason;
 use crate::io::Cancelled;
 use crate::io::Io;
-use crate::io::Mode;
 use crate::park;
 use crate::park::Attempt;
 use crate::park::Running;
 use crate::sys::Direction;
+use crate::sys::Mode;
 use crate::task::Abort;
 use crate::task::local::Raised;
 use crate::task::phase::Winner;

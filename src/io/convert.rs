@@ -1,24 +1,26 @@
-//! Convert: sockets from and to std's and plain descriptors.
+//! Convert: sockets and pipes from and to std's and plain descriptors.
 //!
-//! Layer 8. Imports: io. Never: sessions, timers, reactors.
+//! Layer 8. Imports: sys, its siblings. Never: sessions, timers, reactors.
 //!
 //! What comes in is put into non-blocking mode; what goes out is taken out of the reactors and put
 //! back into blocking mode, which its clones share: none of them may still be in use here. std's
-//! conversions have no way to fail, and on a live socket neither has this; should the kernel refuse it
+//! conversions have no way to fail, and on an open descriptor neither has this; should the kernel refuse it
 //! all the same, the conversion panics.
 
-use crate::io::Io;
-use crate::io::Mode;
+use super::Io;
+use crate::sys;
 use crate::sys::Direction;
+use crate::sys::Mode;
 use socket2::SockRef;
 use std::os::fd::AsFd;
 
-/// Takes a socket in, with the timeouts that std has set on it. It blocks, whatever its mode was.
+/// Takes a descriptor in, with the timeouts that std has set on it if it is a socket's. It blocks, whatever
+/// its mode was.
 pub(crate) fn adopt<S: AsFd>(source: S) -> Io<S> {
-    let socket = SockRef::from(&source);
-    if let Err(error) = socket.set_nonblocking(true) {
-        panic!("a socket that cannot be made non-blocking: {error}");
+    if let Err(error) = sys::set_mode(&source, Mode::NonBlocking) {
+        panic!("a descriptor that cannot be made non-blocking: {error}");
     }
+    let socket = SockRef::from(&source);
     let timeouts = [
         (Direction::Read, socket.read_timeout().unwrap_or(None)),
         (Direction::Write, socket.write_timeout().unwrap_or(None)),
@@ -32,31 +34,31 @@ pub(crate) fn adopt<S: AsFd>(source: S) -> Io<S> {
     io
 }
 
-/// Hands a socket out, in the mode that its user has set.
+/// Hands a descriptor out, in the mode that its user has set.
 pub(crate) fn give_up<S: AsFd>(io: Io<S>) -> S {
     let mode = io.mode();
     let source = io.into_source();
-    match SockRef::from(&source).set_nonblocking(mode == Mode::NonBlocking) {
-        Ok(()) => source,
-        Err(error) => panic!("a socket that cannot be made blocking: {error}"),
+    match sys::set_mode(&source, mode) {
+        Ok(_) => source,
+        Err(error) => panic!("a descriptor that cannot be made blocking: {error}"),
     }
 }
 
-/// The conversions that std gives each of its sockets, and those between a socket and std's.
+/// The conversions that std gives each of its sockets and pipes, and those between one of them and std's.
 macro_rules! conversions {
     ($ours:ident, $std:ty) => {
-        /// The socket is put into non-blocking mode, which it shares with its clones.
+        /// It is put into non-blocking mode, which it shares with its clones.
         impl From<$std> for $ours {
-            fn from(socket: $std) -> Self {
-                Self { io: $crate::net::convert::adopt(socket) }
+            fn from(source: $std) -> Self {
+                Self { io: $crate::io::convert::adopt(source) }
             }
         }
 
-        /// The socket is put back into blocking mode, which it shares with its clones: another clone
+        /// It is put back into blocking mode, which it shares with its clones: another clone
         /// that a task still uses would block the worker.
         impl From<$ours> for $std {
-            fn from(socket: $ours) -> Self {
-                $crate::net::convert::give_up(socket.io)
+            fn from(ours: $ours) -> Self {
+                $crate::io::convert::give_up(ours.io)
             }
         }
 
@@ -67,8 +69,8 @@ macro_rules! conversions {
         }
 
         impl From<$ours> for std::os::fd::OwnedFd {
-            fn from(socket: $ours) -> Self {
-                $crate::net::convert::give_up(socket.io).into()
+            fn from(ours: $ours) -> Self {
+                $crate::io::convert::give_up(ours.io).into()
             }
         }
 
