@@ -50,6 +50,22 @@ pub enum WaitReason {
     Call,
     /// Until another has left what one task at a time may use.
     Lock,
+    /// Until nobody writes what a lock guards.
+    ReadLock,
+    /// Until nobody reads or writes what a lock guards.
+    WriteLock,
+    /// Until a condition variable is notified.
+    Condvar,
+    /// Until so many tasks have come to a barrier.
+    Barrier,
+    /// Until another task has initialised what is initialised once.
+    Once,
+    /// Until a channel has room for a message, or a receiver for it.
+    Send,
+    /// Until a channel has a message.
+    Receive,
+    /// Until the first of several things has happened.
+    Select,
     /// Until one of a server's connections has ended, or a pause is over.
     ConnectionEnd,
 }
@@ -74,6 +90,14 @@ impl WaitReason {
             Self::Semaphore => "`Semaphore::acquire`",
             Self::Helper | Self::Call => "`unblock` or the lookup of a host's name",
             Self::Lock => "`lock`",
+            Self::ReadLock => "`read`",
+            Self::WriteLock => "`write`",
+            Self::Condvar => "`Condvar::wait`",
+            Self::Barrier => "`Barrier::wait`",
+            Self::Once => "`call_once` or `get_or_init`",
+            Self::Send => "`send`",
+            Self::Receive => "`recv`",
+            Self::Select => "`select`",
             Self::ConnectionEnd => "`serve`",
         }
     }
@@ -99,6 +123,14 @@ impl fmt::Display for WaitReason {
             Self::Helper => f.write_str("waits for a helper thread to be free"),
             Self::Call => f.write_str("waits for a call on a helper thread to return"),
             Self::Lock => f.write_str("waits for a lock"),
+            Self::ReadLock => f.write_str("waits to read what a lock guards"),
+            Self::WriteLock => f.write_str("waits to write what a lock guards"),
+            Self::Condvar => f.write_str("waits for a condition variable to be notified"),
+            Self::Barrier => f.write_str("waits for others to come to a barrier"),
+            Self::Once => f.write_str("waits for an initialisation that another task makes"),
+            Self::Send => f.write_str("waits to send a message"),
+            Self::Receive => f.write_str("waits for a message"),
+            Self::Select => f.write_str("waits for the first of several"),
             Self::ConnectionEnd => f.write_str("waits for a connection of its server to end"),
         }
     }

@@ -51,6 +51,7 @@ mod scheduler;
 // Layer 5: the one door.
 #[expect(unsafe_code, reason = "a coroutine that borrows from its caller's frame")]
 mod big_stack;
+mod blocked;
 #[expect(unsafe_code, reason = "knows that the running task's record is alive")]
 mod park;
 #[expect(unsafe_code, reason = "links nodes that lie on the waiting task's stack")]

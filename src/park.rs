@@ -17,6 +17,7 @@ use crate::task::Core;
 use crate::task::cancel::CancelId;
 use crate::task::cancel::CancelNode;
 use crate::task::cancel::Cause;
+use crate::task::inbox::Inbox;
 use crate::task::local;
 use crate::task::local::LOCAL;
 use crate::task::local::Place;
@@ -28,6 +29,7 @@ use std::fmt;
 use std::ptr;
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub(crate) use crate::scheduler::DEADLINE_PASSED;
 pub use crate::scheduler::Schedule;
@@ -179,13 +181,21 @@ pub(crate) fn current_for(call: &str) -> Running {
 }
 
 /// The worker on this thread, in whatever state it is.
+#[inline]
 pub(crate) fn worker_here<R>(look: impl FnOnce(&Worker) -> R) -> Option<R> {
     let worker = LOCAL.with(|local| local.worker.get()).cast::<Worker>();
     // SAFETY: only a worker sets the word, and it unsets it before it ends, on this thread.
     unsafe { worker.as_ref() }.map(look)
 }
 
+/// The inbox of the worker on this thread, or null.
+#[inline]
+pub(crate) fn inbox_here() -> *const Inbox {
+    worker_here(|worker| Arc::as_ptr(worker.inbox())).unwrap_or(ptr::null())
+}
+
 /// Puts a task of this thread's worker, whose session was claimed, into the run queue.
+#[inline]
 pub(crate) fn queue_here(core: *const Core) {
     worker_here(|worker| {
         // SAFETY: the winner of the claim has the record until the task is queued.
@@ -400,6 +410,7 @@ impl Running {
     #[cold]
     pub(crate) fn unwind_with(self, payload: Box<dyn Any + Send>) -> ! {
         self.core().unwinding.set(true);
+        self.core().is_cut.set(payload.is::<Cancelled>());
         std::panic::resume_unwind(payload)
     }
 

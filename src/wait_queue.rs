@@ -5,24 +5,22 @@
 //! The place in the line lies on the waiting task's own stack and is given up by one `Drop`, which
 //! covers the wake-up, the timeout, the cancellation and the panic alike. The line itself is
 //! [`Waiters`]; [`wait`] is for lines that belong to one worker, [`WaitQueue`] for those that other
-//! workers and plain threads use as well.
+//! workers and plain threads use as well. Who waits in several lines at once does so in `wait_any`.
 
+use crate::blocked::Blocked;
 use crate::clock::Nanos;
-use crate::clock::now;
 use crate::hooks::WaitReason;
 use crate::park;
 use crate::park::Running;
 use crate::task::Abort;
 use crate::task::inbox::Inbox;
-use crate::task::phase::Phase;
 use crate::task::phase::Winner;
 use crate::task::waiters::Claimed;
-use crate::task::waiters::Outsider;
+use crate::task::waiters::Seat;
 use crate::task::waiters::Waiter;
 use crate::task::waiters::Waiters;
 use crate::task::waiters::Who;
 use crate::word::Word;
-use crossbeam_utils::sync::Parker;
 use std::cell::OnceCell;
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -58,7 +56,7 @@ pub(crate) fn wait_linked(
     leave: impl Fn(&Waiter),
 ) -> Winner {
     let session = me.open(reason);
-    let waiter = Waiter::new((Who::Task(me.core()), session));
+    let waiter = Waiter::new(Seat::new(Who::Task(me.core()), session));
     enter(&waiter);
     // The line belongs to this worker: the node can be looked at without a lock.
     let leave = |waiter: &Waiter| {
@@ -82,69 +80,108 @@ impl<L: Fn(&Waiter)> Drop for Place<'_, L> {
     }
 }
 
-/// What a primitive knows, and the line of those who wait for it to change, under one small lock.
-pub(crate) struct WaitQueue<S> {
+/// What a primitive knows, and the lines of those who wait for it to change, under one small lock.
+pub(crate) struct WaitQueue<S, const LINES: usize = 1> {
     word: Word,
     state: UnsafeCell<S>,
-    line: Waiters,
+    lines: [Waiters; LINES],
 }
 
-// SAFETY: state and line are only touched under the lock, and what waits in line may be woken from any
+// SAFETY: state and lines are only touched under the lock, and what waits in line may be woken from any
 // thread (`Claimed`).
-unsafe impl<S: Send> Send for WaitQueue<S> {}
+unsafe impl<S: Send, const LINES: usize> Send for WaitQueue<S, LINES> {}
 // SAFETY: as above.
-unsafe impl<S: Send> Sync for WaitQueue<S> {}
+unsafe impl<S: Send, const LINES: usize> Sync for WaitQueue<S, LINES> {}
 
 // Nothing panics under the lock, so nobody ever finds a state that was left half changed.
-impl<S> UnwindSafe for WaitQueue<S> {}
-impl<S> RefUnwindSafe for WaitQueue<S> {}
+impl<S, const LINES: usize> UnwindSafe for WaitQueue<S, LINES> {}
+impl<S, const LINES: usize> RefUnwindSafe for WaitQueue<S, LINES> {}
 
 /// Those who wait in a [`WaitQueue`], while its lock is held.
-pub(crate) struct Line<'q> {
-    waiters: &'q Waiters,
+pub(crate) struct Lines<'q, const LINES: usize> {
+    waiters: &'q [Waiters; LINES],
     /// Of the worker on this thread, or null.
     here: *const Inbox,
 }
 
-impl Line<'_> {
+impl<const LINES: usize> Lines<'_, LINES> {
+    /// Ends the longest wait in a line, if anybody waits there; who is returned must be woken.
+    #[inline]
+    pub(crate) fn claim(&self, line: usize, winner: Winner) -> Option<Claimed> {
+        self.waiters[line].claim_first_of_any(self.here, winner)
+    }
+
+    /// The line itself.
+    #[inline]
+    pub(crate) fn line(&self, line: usize) -> &Waiters {
+        &self.waiters[line]
+    }
+}
+
+impl Lines<'_, 1> {
     /// Ends the longest wait, if anybody waits; who is returned must be woken.
+    #[inline]
     pub(crate) fn claim_first(&self) -> Option<Claimed> {
-        self.waiters.claim_first_of_any(self.here)
+        self.claim(0, Winner::Event)
+    }
+}
+
+/// How long a wait may take, what it is called, and who may end it early.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    /// By the clock of `clock`.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) reason: WaitReason,
+    pub(crate) abort: Abort,
+}
+
+/// Where a waiter stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spot {
+    pub(crate) line: usize,
+    /// What it has brought with it ([`Claimed::slot`]), to be used by who ends its wait, and under the
+    /// lock: in the waiter's frame.
+    pub(crate) slot: *const (),
+}
+
+/// In the only line, without anything.
+const ONLY: Spot = Spot { line: 0, slot: ptr::null() };
+
+/// Wakes whom a queue has claimed, once its lock is released.
+#[inline]
+pub(crate) fn wake(claimed: Option<Claimed>) {
+    if let Some(claimed) = claimed {
+        claimed.wake(park::queue_here);
     }
 }
 
 impl<S> WaitQueue<S> {
     pub(crate) const fn new(state: S) -> Self {
-        Self { word: Word::new(), state: UnsafeCell::new(state), line: Waiters::new() }
+        Self { word: Word::new(), state: UnsafeCell::new(state), lines: [Waiters::new()] }
     }
 
     /// Looks at the state and the line under the lock: `look` must be as short as [`Word`] asks.
     #[inline]
     pub(crate) fn with<R>(&self, look: impl FnOnce(&mut S, &Waiters) -> R) -> R {
-        self.word.with(|| {
-            // SAFETY: the lock is held, and `look` cannot reach this again.
-            let state = unsafe { &mut *self.state.get() };
-            look(state, &self.line)
-        })
+        self.look(|state, lines| look(state, &lines[0]))
     }
 
     /// Wakes whom `choose` has claimed, once the lock is released; false if that was nobody.
     ///
     /// `choose` must be as short as [`Word`] asks.
+    #[inline]
     pub(crate) fn wake_one(
         &self,
-        choose: impl FnOnce(&mut S, &Line<'_>) -> Option<Claimed>,
+        choose: impl FnOnce(&mut S, &Lines<'_, 1>) -> Option<Claimed>,
     ) -> bool {
-        let here = park::worker_here(|worker| Arc::as_ptr(worker.inbox())).unwrap_or(ptr::null());
-        let claimed = self.with(|state, waiters| choose(state, &Line { waiters, here }));
+        let claimed = self.change(choose);
         let woke = claimed.is_some();
-        if let Some(claimed) = claimed {
-            claimed.wake(park::queue_here);
-        }
+        wake(claimed);
         woke
     }
 
     /// Wakes who has waited longest; if nobody waits, changes the state instead.
+    #[inline]
     pub(crate) fn wake_first_or(&self, change: impl FnOnce(&mut S)) {
         self.wake_one(|state, line| {
             let claimed = line.claim_first();
@@ -156,16 +193,9 @@ impl<S> WaitQueue<S> {
     }
 
     /// Changes the state, so that nobody has to wait any more, and wakes all who do, in their order.
-    ///
-    /// The lock is taken for each of them, so that nobody spins for as long as a long line takes.
     pub(crate) fn wake_all(&self, change: impl FnOnce(&mut S)) {
-        let mut woke = self.wake_one(|state, line| {
-            change(state);
-            line.claim_first()
-        });
-        while woke {
-            woke = self.wake_one(|_, line| line.claim_first());
-        }
+        self.with(|state, _| change(state));
+        self.wake_line(0, Winner::Event);
     }
 
     /// Returns at once if `ready` says so, or else waits in line to be woken.
@@ -179,85 +209,131 @@ impl<S> WaitQueue<S> {
         abort: Abort,
         ready: impl FnOnce(&mut S) -> bool,
     ) -> Winner {
-        let Some(me) = park::current() else { return self.wait_outside(deadline, ready) };
+        let wait = Wait { deadline, reason, abort };
+        let attempt = |state: &mut S, _: &Lines<'_, 1>| ready(state).then_some(());
+        match self.attempt_or_wait(park::current(), &wait, ONLY, attempt) {
+            Ok(()) => Winner::Event,
+            Err(winner) => winner,
+        }
+    }
+}
+
+impl<S> WaitQueue<S, 2> {
+    pub(crate) const fn with_two_lines(state: S) -> Self {
+        let lines = [Waiters::new(), Waiters::new()];
+        Self { word: Word::new(), state: UnsafeCell::new(state), lines }
+    }
+}
+
+impl<S, const LINES: usize> WaitQueue<S, LINES> {
+    /// Runs `look` under the lock: it must be as short as [`Word`] asks.
+    #[inline]
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&mut S, &[Waiters; LINES]) -> R) -> R {
+        self.word.with(|| {
+            // SAFETY: the lock is held, and `look` cannot reach this again.
+            let state = unsafe { &mut *self.state.get() };
+            look(state, &self.lines)
+        })
+    }
+
+    /// Like [`look`](Self::look), for who ends the waits of others; whom it claims it must [`wake`].
+    #[inline]
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut S, &Lines<'_, LINES>) -> R) -> R {
+        let here = park::inbox_here();
+        self.look(|state, waiters| change(state, &Lines { waiters, here }))
+    }
+
+    /// Ends the waits of all who stand in a line now or come while this goes on, in their order.
+    ///
+    /// The lock is taken for each of them, so that nobody spins for as long as a long line takes.
+    pub(crate) fn wake_line(&self, line: usize, winner: Winner) {
+        loop {
+            let claimed = self.change(|_, lines| lines.claim(line, winner));
+            if claimed.is_none() {
+                return;
+            }
+            wake(claimed);
+        }
+    }
+
+    /// Returns at once what `attempt` gives, or else waits in a line, and says who has ended that.
+    ///
+    /// As for [`Running::park`]; `None` for `me` is a thread without a runtime, which really waits.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn attempt_or_wait<R>(
+        &self,
+        me: Option<Running>,
+        wait: &Wait,
+        spot: Spot,
+        attempt: impl FnOnce(&mut S, &Lines<'_, LINES>) -> Option<R>,
+    ) -> Result<R, Winner> {
+        let Some(me) = me else { return self.attempt_or_block(wait, spot, attempt) };
+        let here = Arc::as_ptr(me.worker().inbox());
         let mut session = None;
         let waiter = OnceCell::new();
-        let waits = self.with(|state, line| {
-            let waits = !ready(state);
-            if waits && me.may_switch() {
-                let opened = *session.insert(me.open(reason));
-                let waiter = waiter.get_or_init(|| Waiter::new((Who::Task(me.core()), opened)));
+        let done = self.look(|state, waiters| {
+            let done = attempt(state, &Lines { waiters, here });
+            if done.is_none() && me.may_switch() {
+                let opened = *session.insert(me.open(wait.reason));
+                let seat = || Seat::with_slot(Who::Task(me.core()), opened, spot.slot);
+                let waiter = waiter.get_or_init(|| Waiter::new(seat()));
                 // SAFETY: `place` below removes the waiter under the lock before this frame ends.
-                unsafe { line.push(waiter) };
+                unsafe { waiters[spot.line].push(waiter) };
             }
-            waits
+            done
         });
-        if waits {
-            // Not under the lock, and before anything else is done: nothing was linked.
-            me.assert_may_switch(reason);
+        if let Some(done) = done {
+            return Ok(done);
         }
-        let (Some(session), Some(waiter)) = (session, waiter.get()) else { return Winner::Event };
+        // Not under the lock, and before anything else is done: nothing was linked.
+        me.assert_may_switch(wait.reason);
+        let (Some(session), Some(waiter)) = (session, waiter.get()) else {
+            unreachable!("a task that may switch has queued up")
+        };
         // Only a waker that has won is done with the node: one that has lost to a timeout or to a
         // cancellation may still be at it, under the lock.
         let leave = |waiter: &Waiter| {
-            if me.core().phase.winner() != Winner::Event {
-                self.with(|_, line| line.remove(waiter));
+            if !matches!(me.core().phase.winner(), Winner::Event | Winner::Closed) {
+                self.look(|_, waiters| waiters[spot.line].remove(waiter));
             }
         };
         let _place = Place { waiter, leave };
-        let deadline = deadline.and_then(|at| {
-            me.worker().read_clock();
-            me.worker().clock.nanos_at(at)
-        });
-        me.park(session, deadline, abort)
+        let deadline = wait.deadline.and_then(|at| me.worker().deadline_at(at));
+        Err(me.park(session, deadline, wait.abort))
     }
 
     #[cold]
-    fn wait_outside(
+    fn attempt_or_block<R>(
         &self,
-        deadline: Option<Instant>,
-        ready: impl FnOnce(&mut S) -> bool,
-    ) -> Winner {
-        let deadline = deadline.and_then(real);
-        let parker = Parker::new();
-        let outsider = Outsider { phase: Phase::new(), unparker: parker.unparker().clone() };
-        let session = outsider.phase.open();
-        let waiter = Waiter::new((Who::Thread(&outsider), session));
-        let waits = self.with(|state, line| {
-            let waits = !ready(state);
-            if waits {
-                // SAFETY: popped by its waker, or removed under the lock below; the entry lies in
-                // this frame, and a waker does not touch it after its claim.
-                unsafe { line.push(&waiter) };
+        wait: &Wait,
+        spot: Spot,
+        attempt: impl FnOnce(&mut S, &Lines<'_, LINES>) -> Option<R>,
+    ) -> Result<R, Winner> {
+        Blocked::with(|blocked| {
+            let session = blocked.open();
+            let waiter = Waiter::new(Seat::with_slot(blocked.who(), session, spot.slot));
+            let here = park::inbox_here();
+            let done = self.look(|state, waiters| {
+                let done = attempt(state, &Lines { waiters, here });
+                if done.is_none() {
+                    // SAFETY: popped by its waker, or removed under the lock below.
+                    unsafe { waiters[spot.line].push(&waiter) };
+                }
+                done
+            });
+            if let Some(done) = done {
+                return Ok(done);
             }
-            waits
-        });
-        while waits && outsider.phase.open_session().is_some() {
-            match deadline {
-                None => parker.park(),
-                Some(at) => parker.park_deadline(at),
-            }
-            let late = deadline.is_some_and(|at| now() >= at);
-            // A waker may be first: then its token is on its way, and this looks again.
-            if late && outsider.phase.claim(session, Winner::Timeout) {
-                self.with(|_, line| line.remove(&waiter));
-                return Winner::Timeout;
-            }
-        }
-        Winner::Event
+            let winner = blocked.block(session, wait.deadline);
+            // Whoever has won may still be at the node and the slot, under the lock.
+            self.look(|_, waiters| waiters[spot.line].remove(&waiter));
+            Err(winner)
+        })
     }
 }
 
-/// When a thread is to end a real wait until `at`, which is by the clock of a runtime that it drives, if any:
-/// that may be a test's. `None` is never.
-fn real(at: Instant) -> Option<Instant> {
-    let left = park::worker_here(|worker| {
-        at.saturating_duration_since(worker.clock.instant(worker.clock.now()))
-    });
-    left.map_or(Some(at), |left| now().checked_add(left))
-}
-
-impl<S> fmt::Debug for WaitQueue<S> {
+impl<S, const LINES: usize> fmt::Debug for WaitQueue<S, LINES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitQueue").finish_non_exhaustive()
     }

@@ -18,6 +18,7 @@ use crate::task::inbox::Inbox;
 use crate::task::inbox::Message;
 use crate::task::phase::Session;
 use crate::task::phase::Winner;
+use crate::task::waiters::Seat;
 use crate::task::waiters::Waiter;
 use crate::task::waiters::Who;
 use loom::cell::UnsafeCell;
@@ -81,7 +82,7 @@ impl Worker {
                 // SAFETY: the waker's write is ordered before the push that brought us here.
                 unsafe { ptr::replace(slot, 0) }
             }),
-            Some(Winner::Timeout | Winner::Cancellation) => 0,
+            Some(_) => 0,
         }
     }
 
@@ -101,7 +102,8 @@ impl Worker {
                 return true;
             }
             let session = *opened.insert(self.core.phase.open());
-            let waiter = waiter.get_or_init(|| Waiter::new((Who::Task(&*self.core), session)));
+            let waiter =
+                waiter.get_or_init(|| Waiter::new(Seat::new(Who::Task(&*self.core), session)));
             // SAFETY: removed below, under the lock.
             unsafe { line.push(waiter) };
             false
@@ -131,7 +133,8 @@ impl Worker {
 
     /// Has the task wait in a line, behind all others, until `has_left`.
     pub(crate) fn waits_in<S>(&self, queue: &WaitQueue<S>) -> Box<Waiter> {
-        let waiter = Box::new(Waiter::new((Who::Task(&*self.core), self.core.phase.open())));
+        let waiter =
+            Box::new(Waiter::new(Seat::new(Who::Task(&*self.core), self.core.phase.open())));
         // SAFETY: `has_left` removes it, under the lock, and nobody drops it before that.
         queue.with(|_, line| unsafe { line.push(&waiter) });
         waiter
@@ -175,7 +178,7 @@ unsafe impl Send for Sender {}
 impl Sender {
     fn send(&self, here: *const Inbox, queue: impl FnOnce(*const Core)) {
         let claimed = self.queue.with(|messages, line| {
-            let claimed = line.claim_first_of_any(here);
+            let claimed = line.claim_first_of_any(here, Winner::Event);
             match &claimed {
                 // SAFETY: the winner of the claim alone writes to the waiter's slot.
                 Some(_) => self.slot.with_mut(|slot| unsafe { *slot += 1 }),

@@ -437,6 +437,7 @@ fn wait(
         Winner::Event => Ok(()),
         Winner::Cancellation => Err(cancelled()),
         Winner::Timeout => Err(would_block()),
+        Winner::Closed | Winner::Own => unreachable!("a source's waiters are only woken"),
     }
 }
 

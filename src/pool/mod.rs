@@ -336,12 +336,7 @@ impl<'scope, 'env> Pool<'scope, 'env> {
     /// });
     /// ```
     pub fn set_deadline(&self, at: Option<Instant>) {
-        let at = at.and_then(|at| {
-            park::worker_here(|worker| {
-                worker.read_clock();
-                worker.clock.nanos_at(at)
-            })?
-        });
+        let at = at.and_then(|at| park::worker_here(|worker| worker.deadline_at(at))?);
         self.group.scope().set_deadline(at);
     }
 

@@ -66,6 +66,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 use timers::Lateness;
 use timers::TimerNode;
 use timers::Timers;
@@ -507,6 +508,13 @@ impl Worker {
     /// `timeout` from now; `None`, that is never, past the clock's range.
     pub(crate) fn deadline_after(&self, timeout: Duration) -> Option<Nanos> {
         self.read_clock().checked_add(u64::try_from(timeout.as_nanos()).ok()?)
+    }
+
+    /// When a deadline passes by this worker's clock; `None`, that is never, past the clock's range.
+    #[cold]
+    pub(crate) fn deadline_at(&self, at: Instant) -> Option<Nanos> {
+        self.read_clock();
+        self.clock.nanos_at(at)
     }
 
     pub(crate) fn debugger(&self) -> Option<&dyn Debugger> {

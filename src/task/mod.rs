@@ -170,6 +170,8 @@ pub(crate) struct Core {
     cancel_pending: Cell<bool>,
     /// A panic or a cancellation was seen passing through this task's frames.
     pub(crate) unwinding: Cell<bool>,
+    /// It is a cancellation that passes, or that was caught and kept.
+    pub(crate) is_cut: Cell<bool>,
     /// Parked while it could not be told whether it was unwinding: it is not raised in.
     pub(crate) in_doubt: Cell<bool>,
     pub(crate) finished: Cell<bool>,
@@ -221,6 +223,7 @@ impl Core {
             no_switch: Cell::new(0),
             cancel_pending: Cell::new(false),
             unwinding: Cell::new(false),
+            is_cut: Cell::new(false),
             in_doubt: Cell::new(false),
             raises: Cell::new(0),
             finished: Cell::new(false),

@@ -31,6 +31,10 @@ pub(crate) enum Winner {
     Timeout,
     /// A scope around the wait was cancelled.
     Cancellation,
+    /// What the task waited for cannot happen any more.
+    Closed,
+    /// The task itself: one of several things that it was about to wait for is there.
+    Own,
 }
 
 impl Winner {
@@ -39,6 +43,8 @@ impl Winner {
             Self::Event => 1,
             Self::Timeout => 2,
             Self::Cancellation => 3,
+            Self::Closed => 4,
+            Self::Own => 5,
         }
     }
 }
@@ -107,6 +113,8 @@ impl Phase {
             1 => Winner::Event,
             2 => Winner::Timeout,
             3 => Winner::Cancellation,
+            4 => Winner::Closed,
+            5 => Winner::Own,
             _ => unreachable!("a task was resumed while its session was open"),
         }
     }

@@ -16,6 +16,7 @@ use crate::list::List;
 use crate::list::Node;
 use crate::sys;
 use crossbeam_utils::sync::Unparker;
+use std::cell::Cell;
 use std::ptr;
 use std::sync::Arc;
 
@@ -27,28 +28,83 @@ pub(crate) struct Outsider {
 }
 
 /// Who waits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
     Task(*const Core),
     Thread(*const Outsider),
 }
 
 /// A place in the queue of what is waited for.
-pub(crate) type Waiter = Node<(Who, Session)>;
+pub(crate) type Waiter = Node<Seat>;
+
+/// Who waits in a place, and what for.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    who: Who,
+    session: Session,
+    /// What the waiter has brought with it, which its primitive knows: room for a value, a value.
+    slot: *const (),
+    /// Null, or the session is linked in several places, and this is where who ends it says in which he
+    /// has met it.
+    chosen: *const Cell<*const Waiter>,
+}
+
+impl Seat {
+    /// In one place only, without anything.
+    #[inline]
+    pub(crate) fn new(who: Who, session: Session) -> Self {
+        Self::with_slot(who, session, ptr::null())
+    }
+
+    /// In one place only.
+    #[inline]
+    pub(crate) fn with_slot(who: Who, session: Session, slot: *const ()) -> Self {
+        Self { who, session, slot, chosen: ptr::null() }
+    }
+
+    /// In one of several places.
+    ///
+    /// `chosen` lives as long as the places are linked, and is written by the winner of the session alone.
+    pub(crate) fn of_several(
+        who: Who,
+        session: Session,
+        slot: *const (),
+        chosen: *const Cell<*const Waiter>,
+    ) -> Self {
+        Self { who, session, slot, chosen }
+    }
+}
 
 /// Those who wait for one thing.
 #[derive(Debug)]
-pub(crate) struct Waiters(List<(Who, Session)>);
+pub(crate) struct Waiters(List<Seat>);
 
 /// A waiter whose session was claimed, to be woken once no lock is held.
 #[derive(Debug)]
-pub(crate) enum Claimed {
+pub(crate) struct Claimed {
+    whom: Whom,
+    slot: *const (),
+}
+
+#[derive(Debug)]
+enum Whom {
     /// A task of this very worker: to be put into its run queue.
     Here(*const Core),
     /// A task of another worker, whose inbox this keeps alive.
     Elsewhere(*const Core, Arc<Inbox>),
     /// A plain thread.
     Thread(Unparker),
+}
+
+/// Notes in which place the winner of a session has met it. Only called by that winner, before it wakes
+/// the waiter.
+#[inline]
+fn note_place(waiter: *const Waiter, chosen: *const Cell<*const Waiter>) {
+    // SAFETY: whoever waits in several places stays in the frame of this cell until it is woken
+    // (`Seat::of_several`), and that comes after this.
+    if let Some(chosen) = unsafe { chosen.as_ref() } {
+        chosen.set(waiter);
+    }
 }
 
 impl Waiters {
@@ -100,8 +156,8 @@ impl Waiters {
     /// Has the cache fetch the task of that waiter.
     #[inline]
     pub(crate) fn prefetch_first_task(&self) {
-        if let Some(&(Who::Task(core), _)) = self.0.front().map(Waiter::value) {
-            Core::prefetch_record(core);
+        if let Some(Seat { who: Who::Task(core), .. }) = self.0.front().map(Waiter::value) {
+            Core::prefetch_record(*core);
         }
     }
 
@@ -109,14 +165,21 @@ impl Waiters {
     #[inline]
     pub(crate) fn claim_first(&self) -> Option<&Core> {
         while let Some(waiter) = self.0.front() {
-            let &(who, session) = waiter.value();
+            let &Seat { who, session, chosen, .. } = waiter.value();
             self.0.remove(waiter);
             let Who::Task(core) = who else {
                 unreachable!("a thread waits among one worker's tasks")
             };
             // SAFETY: the waiter was linked, so `push`'s caller kept the record alive.
             let core = unsafe { &*core };
-            if core.phase.claim_on_own_worker(session, Winner::Event) {
+            // Who waits elsewhere as well may be claimed there by another thread.
+            let claimed = if chosen.is_null() {
+                core.phase.claim_on_own_worker(session, Winner::Event)
+            } else {
+                core.phase.claim(session, Winner::Event)
+            };
+            if claimed {
+                note_place(waiter, chosen);
                 return Some(core);
             }
         }
@@ -126,53 +189,117 @@ impl Waiters {
     /// Ends the longest wait in a queue that is guarded by a lock, which the caller holds; `here` is
     /// the inbox of the caller's worker, or null on a plain thread.
     ///
-    /// What outlives the claim is cloned before it: afterwards the waiter may be gone at any moment.
-    pub(crate) fn claim_first_of_any(&self, here: *const Inbox) -> Option<Claimed> {
+    /// What outlives the claim is cloned before it. Afterwards a task stays where it is until it is woken,
+    /// and a plain thread until the lock is released: so its slot may be used until then.
+    #[inline]
+    pub(crate) fn claim_first_of_any(&self, here: *const Inbox, winner: Winner) -> Option<Claimed> {
         while let Some(waiter) = self.0.front() {
-            let &(who, session) = waiter.value();
+            let &Seat { who, session, slot, chosen } = waiter.value();
             self.0.remove(waiter);
-            match who {
-                Who::Thread(outsider) => {
-                    // SAFETY: the waiter was linked, so `push`'s caller kept the thread's entry alive.
-                    let outsider = unsafe { &*outsider };
-                    let unparker = outsider.unparker.clone();
-                    if outsider.phase.claim(session, Winner::Event) {
-                        return Some(Claimed::Thread(unparker));
-                    }
-                }
-                Who::Task(task) => {
-                    // SAFETY: the waiter was linked, so `push`'s caller kept the record alive.
-                    let core = unsafe { &*task };
-                    if ptr::eq(core.home.get(), here) {
-                        if core.phase.claim_on_own_worker(session, Winner::Event) {
-                            return Some(Claimed::Here(task));
-                        }
-                        continue;
-                    }
-                    let home = core.home();
-                    if core.phase.claim(session, Winner::Event) {
-                        return Some(Claimed::Elsewhere(task, home));
-                    }
-                }
+            let whom = match who {
+                Who::Task(task) => claim_task(task, session, here, winner, chosen.is_null()),
+                Who::Thread(outsider) => claim_thread(outsider, session, winner),
+            };
+            if let Some(whom) = whom {
+                note_place(waiter, chosen);
+                return Some(Claimed { whom, slot });
             }
         }
         None
     }
+
+    /// What the one who has waited longest has brought, if anybody waits; those in front of him whose wait
+    /// has ended already leave the queue. The caller holds the queue's lock.
+    pub(crate) fn first_slot(&self) -> Option<*const ()> {
+        while let Some(waiter) = self.0.front() {
+            let seat = waiter.value();
+            if seat.is_open() {
+                return Some(seat.slot);
+            }
+            self.0.remove(waiter);
+        }
+        None
+    }
+
+    /// Whether anybody but `who` waits here. The caller holds the queue's lock.
+    pub(crate) fn has_other_than(&self, who: Who) -> bool {
+        let mut at = self.0.front();
+        while let Some(waiter) = at {
+            if waiter.value().who != who && waiter.value().is_open() {
+                return true;
+            }
+            at = waiter.next();
+        }
+        false
+    }
+}
+
+impl Seat {
+    /// Whether the wait has not ended. It may at any moment, unless only the lock's holder could end it.
+    fn is_open(&self) -> bool {
+        let open = match self.who {
+            // SAFETY: a linked waiter's record is alive (`push`).
+            Who::Task(core) => unsafe { &(*core).phase }.open_session(),
+            // SAFETY: a linked waiter's entry is alive (`push`).
+            Who::Thread(outsider) => unsafe { &(*outsider).phase }.open_session(),
+        };
+        open == Some(self.session)
+    }
+}
+
+#[inline]
+fn claim_task(
+    task: *const Core,
+    session: Session,
+    here: *const Inbox,
+    winner: Winner,
+    in_one_place: bool,
+) -> Option<Whom> {
+    // SAFETY: the waiter was linked, so `push`'s caller kept the record alive.
+    let core = unsafe { &*task };
+    if !ptr::eq(core.home.get(), here) {
+        let home = core.home();
+        return core.phase.claim(session, winner).then_some(Whom::Elsewhere(task, home));
+    }
+    let claimed = if in_one_place {
+        core.phase.claim_on_own_worker(session, winner)
+    } else {
+        core.phase.claim(session, winner)
+    };
+    claimed.then_some(Whom::Here(task))
+}
+
+#[cold]
+fn claim_thread(outsider: *const Outsider, session: Session, winner: Winner) -> Option<Whom> {
+    // SAFETY: the waiter was linked, so `push`'s caller kept the thread's entry alive.
+    let outsider = unsafe { &*outsider };
+    let unparker = outsider.unparker.clone();
+    outsider.phase.claim(session, winner).then_some(Whom::Thread(unparker))
 }
 
 impl Claimed {
+    /// What the waiter has brought with it.
+    #[inline]
+    pub(crate) fn slot(&self) -> *const () {
+        self.slot
+    }
+
     /// Wakes the waiter, once the lock is released; `queue` puts a task of this worker into its run
     /// queue.
+    #[inline]
     pub(crate) fn wake(self, queue: impl FnOnce(*const Core)) {
-        match self {
-            Self::Here(core) => queue(core),
-            Self::Elsewhere(core, home) => {
-                // SAFETY: only the winner of the claim touches the task until it is queued.
-                let letter = unsafe { (*core).letter.get() };
-                // SAFETY: the record lives until its worker has drained this letter and resumed it.
-                unsafe { home.push(letter) };
-            }
-            Self::Thread(unparker) => unparker.unpark(),
+        match self.whom {
+            Whom::Here(core) => queue(core),
+            Whom::Elsewhere(core, home) => wake_elsewhere(core, &home),
+            Whom::Thread(unparker) => unparker.unpark(),
         }
     }
+}
+
+#[cold]
+fn wake_elsewhere(core: *const Core, home: &Inbox) {
+    // SAFETY: only the winner of the claim touches the task until it is queued.
+    let letter = unsafe { (*core).letter.get() };
+    // SAFETY: the record lives until its worker has drained this letter and resumed it.
+    unsafe { home.push(letter) };
 }

@@ -87,8 +87,6 @@ fn pause(me: Option<Running>, duration: Duration) -> io::Result<()> {
     // It is the kernel that is waited for: a virtual clock must not jump over it.
     let _counted = Raised::new(&me.worker().waiting_for_io);
     let session = me.open(WaitReason::Writable);
-    match me.park(session, me.worker().deadline_after(duration), Abort::Report) {
-        Winner::Cancellation => Err(io::Error::other(Cancelled)),
-        Winner::Event | Winner::Timeout => Ok(()),
-    }
+    let winner = me.park(session, me.worker().deadline_after(duration), Abort::Report);
+    if winner == Winner::Cancellation { Err(io::Error::other(Cancelled)) } else { Ok(()) }
 }

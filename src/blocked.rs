@@ -1,0 +1,97 @@
+//! Blocked: how a plain thread waits where tasks park.
+//!
+//! Layer 5. Imports: park, task, clock. Never: what the thread waits for.
+//!
+//! A thread has a phase as a task has, and whoever ends its wait does so by the same claim. It may see
+//! that it was claimed before its waker is done, though: a task is resumed by a queue, a thread looks.
+
+use crate::clock::now;
+use crate::park;
+use crate::task::phase::Phase;
+use crate::task::phase::Session;
+use crate::task::phase::Winner;
+use crate::task::waiters::Outsider;
+use crate::task::waiters::Who;
+use crossbeam_utils::Backoff;
+use crossbeam_utils::sync::Parker;
+use std::time::Instant;
+
+/// A plain thread that waits.
+pub(crate) struct Blocked {
+    parker: Parker,
+    outsider: Outsider,
+}
+
+thread_local! {
+    /// Made once: a wait of a thread costs no allocation.
+    static BLOCKED: Blocked = Blocked::new();
+}
+
+impl Blocked {
+    fn new() -> Self {
+        let parker = Parker::new();
+        let outsider = Outsider { phase: Phase::new(), unparker: parker.unparker().clone() };
+        Self { parker, outsider }
+    }
+
+    /// Runs `wait` with this thread's; it waits once, and waits for nothing else meanwhile.
+    pub(crate) fn with<R>(wait: impl FnOnce(&Self) -> R) -> R {
+        let mut wait = Some(wait);
+        let waited = BLOCKED.try_with(|blocked| wait.take().map(|wait| wait(blocked)));
+        match (waited, wait) {
+            (Ok(Some(result)), _) => result,
+            // The thread is about to end: this is a destructor of another thread-local.
+            (_, Some(wait)) => wait(&Self::new()),
+            _ => unreachable!("a wait was neither made nor left"),
+        }
+    }
+
+    pub(crate) fn who(&self) -> Who {
+        Who::Thread(&raw const self.outsider)
+    }
+
+    /// Begins a wait; what was claimed before is over.
+    pub(crate) fn open(&self) -> Session {
+        self.outsider.phase.open()
+    }
+
+    /// Takes the session for the thread itself; false if somebody has ended the wait already.
+    pub(crate) fn claim_own(&self, session: Session) -> bool {
+        self.outsider.phase.claim(session, Winner::Own)
+    }
+
+    /// Blocks until the session was ended, and says by whom.
+    ///
+    /// Whoever it was may still hold the lock under which it has done so, and use what lies in this
+    /// thread's frames: take that lock before they end.
+    pub(crate) fn block(&self, session: Session, deadline: Option<Instant>) -> Winner {
+        let phase = &self.outsider.phase;
+        let deadline = deadline.and_then(real);
+        // Who is about to answer on another core does so sooner than a thread falls asleep and wakes.
+        let backoff = Backoff::new();
+        while phase.open_session().is_some() && !backoff.is_completed() {
+            backoff.snooze();
+        }
+        while phase.open_session().is_some() {
+            match deadline {
+                None => self.parker.park(),
+                Some(at) => self.parker.park_deadline(at),
+            }
+            let late = deadline.is_some_and(|at| now() >= at);
+            // A waker may be first: then its token is on its way, and this looks again.
+            if late && phase.claim(session, Winner::Timeout) {
+                break;
+            }
+        }
+        phase.winner()
+    }
+}
+
+/// When a thread is to end a real wait until `at`, which is by the clock of a runtime that it drives, if any:
+/// that may be a test's. `None` is never.
+fn real(at: Instant) -> Option<Instant> {
+    let left = park::worker_here(|worker| {
+        at.saturating_duration_since(worker.clock.instant(worker.clock.now()))
+    });
+    left.map_or(Some(at), |left| now().checked_add(left))
+}
