@@ -10,6 +10,7 @@ use crate::park;
 use crate::task::phase::Phase;
 use crate::task::phase::Session;
 use crate::task::phase::Winner;
+use crate::task::waiters::Claimed;
 use crate::task::waiters::Outsider;
 use crate::task::waiters::Who;
 use crossbeam_utils::Backoff;
@@ -53,6 +54,20 @@ impl Blocked {
     /// Begins a wait; what was claimed before is over.
     pub(crate) fn open(&self) -> Session {
         self.outsider.phase.open()
+    }
+
+    /// Sleeps until `is_over`, which somebody tells it who was given this (a [`Claimed`] with that slot).
+    pub(crate) fn sleep_until(
+        &self,
+        slot: *const (),
+        give: impl FnOnce(Claimed) -> bool,
+        is_over: impl Fn() -> bool,
+    ) -> bool {
+        let given = give(Claimed::thread(self.parker.unparker().clone(), slot));
+        while given && !is_over() {
+            self.parker.park();
+        }
+        given
     }
 
     /// Takes the session for the thread itself; false if somebody has ended the wait already.

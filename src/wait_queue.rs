@@ -111,6 +111,16 @@ impl<const LINES: usize> Lines<'_, LINES> {
         self.waiters[line].claim_first_of_any(self.here, winner)
     }
 
+    /// Like [`claim`](Self::claim), of those whose slot `accepts` wants.
+    pub(crate) fn claim_with(
+        &self,
+        line: usize,
+        winner: Winner,
+        accepts: impl Fn(*const ()) -> bool,
+    ) -> Option<Claimed> {
+        self.waiters[line].claim_first_with(self.here, winner, accepts)
+    }
+
     /// The line itself.
     #[inline]
     pub(crate) fn line(&self, line: usize) -> &Waiters {
@@ -157,7 +167,7 @@ pub(crate) fn wake(claimed: Option<Claimed>) {
 
 impl<S> WaitQueue<S> {
     pub(crate) const fn new(state: S) -> Self {
-        Self { word: Word::new(), state: UnsafeCell::new(state), lines: [Waiters::new()] }
+        Self::with_lines(state)
     }
 
     /// Looks at the state and the line under the lock: `look` must be as short as [`Word`] asks.
@@ -211,21 +221,19 @@ impl<S> WaitQueue<S> {
     ) -> Winner {
         let wait = Wait { deadline, reason, abort };
         let attempt = |state: &mut S, _: &Lines<'_, 1>| ready(state).then_some(());
-        match self.attempt_or_wait(park::current(), &wait, ONLY, attempt) {
+        match self.attempt_or_wait(park::current(), &wait, ONLY, attempt, || ()) {
             Ok(()) => Winner::Event,
             Err(winner) => winner,
         }
     }
 }
 
-impl<S> WaitQueue<S, 2> {
-    pub(crate) const fn with_two_lines(state: S) -> Self {
-        let lines = [Waiters::new(), Waiters::new()];
+impl<S, const LINES: usize> WaitQueue<S, LINES> {
+    pub(crate) const fn with_lines(state: S) -> Self {
+        let lines = [const { Waiters::new() }; LINES];
         Self { word: Word::new(), state: UnsafeCell::new(state), lines }
     }
-}
 
-impl<S, const LINES: usize> WaitQueue<S, LINES> {
     /// Runs `look` under the lock: it must be as short as [`Word`] asks.
     #[inline]
     pub(crate) fn look<R>(&self, look: impl FnOnce(&mut S, &[Waiters; LINES]) -> R) -> R {
@@ -259,6 +267,7 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
     /// Returns at once what `attempt` gives, or else waits in a line, and says who has ended that.
     ///
     /// As for [`Running::park`]; `None` for `me` is a thread without a runtime, which really waits.
+    /// `before_it_waits` is called when the lock is released: it must neither panic nor wait.
     #[inline]
     #[track_caller]
     pub(crate) fn attempt_or_wait<R>(
@@ -267,8 +276,11 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
         wait: &Wait,
         spot: Spot,
         attempt: impl FnOnce(&mut S, &Lines<'_, LINES>) -> Option<R>,
+        before_it_waits: impl FnOnce(),
     ) -> Result<R, Winner> {
-        let Some(me) = me else { return self.attempt_or_block(wait, spot, attempt) };
+        let Some(me) = me else {
+            return self.attempt_or_block(wait, spot, attempt, before_it_waits);
+        };
         let here = Arc::as_ptr(me.worker().inbox());
         let mut session = None;
         let waiter = OnceCell::new();
@@ -299,6 +311,7 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
             }
         };
         let _place = Place { waiter, leave };
+        before_it_waits();
         let deadline = wait.deadline.and_then(|at| me.worker().deadline_at(at));
         Err(me.park(session, deadline, wait.abort))
     }
@@ -309,6 +322,7 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
         wait: &Wait,
         spot: Spot,
         attempt: impl FnOnce(&mut S, &Lines<'_, LINES>) -> Option<R>,
+        before_it_waits: impl FnOnce(),
     ) -> Result<R, Winner> {
         Blocked::with(|blocked| {
             let session = blocked.open();
@@ -325,6 +339,7 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
             if let Some(done) = done {
                 return Ok(done);
             }
+            before_it_waits();
             let winner = blocked.block(session, wait.deadline);
             // Whoever has won may still be at the node and the slot, under the lock.
             self.look(|_, waiters| waiters[spot.line].remove(&waiter));

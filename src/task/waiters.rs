@@ -194,18 +194,46 @@ impl Waiters {
     #[inline]
     pub(crate) fn claim_first_of_any(&self, here: *const Inbox, winner: Winner) -> Option<Claimed> {
         while let Some(waiter) = self.0.front() {
-            let &Seat { who, session, slot, chosen } = waiter.value();
-            self.0.remove(waiter);
-            let whom = match who {
-                Who::Task(task) => claim_task(task, session, here, winner, chosen.is_null()),
-                Who::Thread(outsider) => claim_thread(outsider, session, winner),
-            };
-            if let Some(whom) = whom {
-                note_place(waiter, chosen);
-                return Some(Claimed { whom, slot });
+            if let Some(claimed) = self.claim(waiter, here, winner) {
+                return Some(claimed);
             }
         }
         None
+    }
+
+    /// Like [`claim_first_of_any`](Self::claim_first_of_any), passing over those whose slot `accepts` does
+    /// not want; they stay where they are.
+    pub(crate) fn claim_first_with(
+        &self,
+        here: *const Inbox,
+        winner: Winner,
+        accepts: impl Fn(*const ()) -> bool,
+    ) -> Option<Claimed> {
+        let mut at = self.0.front();
+        while let Some(waiter) = at {
+            at = waiter.next();
+            let seat = waiter.value();
+            // Whose wait has ended may be about to use its slot itself.
+            if seat.is_open() && accepts(seat.slot) {
+                if let Some(claimed) = self.claim(waiter, here, winner) {
+                    return Some(claimed);
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes a waiter out of the line and ends its wait, if nobody else has.
+    #[inline]
+    fn claim(&self, waiter: &Waiter, here: *const Inbox, winner: Winner) -> Option<Claimed> {
+        let &Seat { who, session, slot, chosen } = waiter.value();
+        self.0.remove(waiter);
+        let whom = match who {
+            Who::Task(task) => claim_task(task, session, here, winner, chosen.is_null()),
+            Who::Thread(outsider) => claim_thread(outsider, session, winner),
+        }?;
+        note_place(waiter, chosen);
+        Some(Claimed { whom, slot })
     }
 
     /// What the one who has waited longest has brought, if anybody waits; those in front of him whose wait
@@ -278,6 +306,16 @@ fn claim_thread(outsider: *const Outsider, session: Session, winner: Winner) -> 
 }
 
 impl Claimed {
+    /// A task that has claimed its own session and is about to switch: for who is to wake it.
+    pub(crate) fn task(core: &Core, slot: *const ()) -> Self {
+        Self { whom: Whom::Elsewhere(core, core.home()), slot }
+    }
+
+    /// A thread that sleeps until it finds its slot used.
+    pub(crate) fn thread(unparker: Unparker, slot: *const ()) -> Self {
+        Self { whom: Whom::Thread(unparker), slot }
+    }
+
     /// What the waiter has brought with it.
     #[inline]
     pub(crate) fn slot(&self) -> *const () {
