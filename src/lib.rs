@@ -54,6 +54,8 @@ mod big_stack;
 mod blocked;
 #[expect(unsafe_code, reason = "knows that the running task's record is alive")]
 mod park;
+#[expect(unsafe_code, reason = "links nodes that lie in the frame of a wait")]
+mod wait_any;
 #[expect(unsafe_code, reason = "links nodes that lie on the waiting task's stack")]
 mod wait_queue;
 
@@ -69,6 +71,8 @@ mod time;
 mod unblock;
 
 // Layer 7: between tasks.
+#[expect(unsafe_code, reason = "messages that are handed over from frame to frame")]
+pub mod channel;
 pub mod sync;
 
 // Layer 8: std's names, std's shapes.

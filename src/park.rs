@@ -7,6 +7,7 @@
 //! scheduler.
 
 use crate::clock::Nanos;
+use crate::clock::now;
 use crate::hooks::WaitReason;
 use crate::list::Node;
 use crate::scheduler::Expiry;
@@ -23,6 +24,7 @@ use crate::task::local::LOCAL;
 use crate::task::local::Place;
 use crate::task::phase::Session;
 use crate::task::phase::Winner;
+use crate::task::waiters::Claimed;
 use std::alloc::Layout;
 use std::any::Any;
 use std::fmt;
@@ -30,8 +32,10 @@ use std::ptr;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub(crate) use crate::scheduler::DEADLINE_PASSED;
+use crate::scheduler::Dice;
 pub use crate::scheduler::Schedule;
 pub use crate::scheduler::Tick;
 pub(crate) use crate::scheduler::Worker;
@@ -186,6 +190,20 @@ pub(crate) fn worker_here<R>(look: impl FnOnce(&Worker) -> R) -> Option<R> {
     let worker = LOCAL.with(|local| local.worker.get()).cast::<Worker>();
     // SAFETY: only a worker sets the word, and it unsets it before it ends, on this thread.
     unsafe { worker.as_ref() }.map(look)
+}
+
+/// What time it is: by the clock of the worker on this thread, or else the system's.
+pub(crate) fn time_here() -> Instant {
+    worker_here(|worker| worker.clock.instant(worker.clock.now())).unwrap_or_else(now)
+}
+
+/// A number from 0 to `limit` - 1, drawn anew each time: on a worker the same ones in each run.
+pub(crate) fn random_below(limit: usize) -> usize {
+    thread_local! {
+        static OUTSIDE: Dice = Dice::of_seed(std::process::id().into());
+    }
+    let drawn = worker_here(|worker| worker.choices.below(limit as u64));
+    drawn.unwrap_or_else(|| OUTSIDE.with(|dice| dice.below(limit as u64))) as usize
 }
 
 /// The inbox of the worker on this thread, or null.
@@ -483,6 +501,26 @@ impl Running {
         if !calm {
             self.worker().certain(&doubt);
             core.in_doubt.set(false);
+        }
+    }
+
+    /// Gives its own wake-up to somebody else, and parks until that one uses it; nothing else can end the
+    /// wait. `give` says whether somebody has taken it; the slot is its own business.
+    #[track_caller]
+    pub(crate) fn park_promised(
+        self,
+        reason: WaitReason,
+        slot: *const (),
+        give: impl FnOnce(Claimed) -> bool,
+    ) {
+        let session = self.open(reason);
+        // Claimed before anybody else knows of it, so that there is nothing left to win.
+        let claimed = self.core().phase.claim_on_own_worker(session, Winner::Event);
+        debug_assert!(claimed, "somebody has claimed a session that nobody knows of");
+        if give(Claimed::task(self.core(), slot)) {
+            self.park(session, None, Abort::Never);
+        } else {
+            self.core().reason.set(WaitReason::Runnable);
         }
     }
 

@@ -3,7 +3,6 @@
 //! Layer 6. Imports: park, task, clock. Never: scopes (they end a sleep through the door).
 
 use crate::clock::Nanos;
-use crate::clock::now;
 use crate::hooks::WaitReason;
 use crate::park;
 use crate::park::Running;
@@ -30,7 +29,7 @@ use std::time::Instant;
 /// ```
 #[must_use]
 pub fn clock() -> Instant {
-    park::worker_here(|worker| worker.clock.instant(worker.clock.now())).unwrap_or_else(now)
+    park::time_here()
 }
 
 /// Parks the calling task for at least `duration`.

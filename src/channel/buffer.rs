@@ -9,7 +9,6 @@
 
 use std::fmt;
 use std::mem::MaybeUninit;
-use std::ptr;
 use std::ptr::NonNull;
 
 /// Messages in a block. 31 and a link: a block of words has 256 bytes.
@@ -224,17 +223,6 @@ impl<T> Drop for Blocks<T> {
             drop(unsafe { Box::from_raw(first.as_ptr()) });
         }
     }
-}
-
-/// Moves a value out of where it lies, leaving another.
-///
-/// # Safety
-///
-/// `place` is valid, and nobody else uses it meanwhile.
-#[inline]
-pub(super) unsafe fn swap_out<V>(place: *mut V, left: V) -> V {
-    // SAFETY: passed on to the caller.
-    unsafe { ptr::replace(place, left) }
 }
 
 #[cfg(test)]

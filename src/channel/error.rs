@@ -190,7 +190,11 @@ impl<T> fmt::Display for TrySendError<T> {
 
 impl<T> fmt::Display for SendTimeoutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_timeout() { "timed out waiting on send operation" } else { TO_NOBODY })
+        f.write_str(if self.is_timeout() {
+            "timed out waiting on send operation"
+        } else {
+            TO_NOBODY
+        })
     }
 }
 

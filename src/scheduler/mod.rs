@@ -51,7 +51,7 @@ use offload::Share;
 use reactor::Reactor;
 use reactor::SourceKey;
 use records::Records;
-use run_queue::Dice;
+pub(crate) use run_queue::Dice;
 use run_queue::RunQueue;
 pub use run_queue::Schedule;
 use slab::Slab;
@@ -105,6 +105,8 @@ pub(crate) struct Worker {
     pub(crate) queue: RunQueue,
     /// Chooses among the queued tasks; without it the first is next.
     dice: Option<Dice>,
+    /// For what a program leaves open.
+    pub(crate) choices: Dice,
     /// Checkpoints that a task may pass in one step: none while somebody watches for them.
     budget: Cell<u32>,
     /// Whoever watches for checkpoints, the latest first.
@@ -169,6 +171,7 @@ impl Worker {
         Ok(Self {
             queue: RunQueue::new(),
             dice: Dice::of(schedule),
+            choices: Dice::for_choices(schedule),
             budget: Cell::new(BUDGET),
             watch: Cell::new(ptr::null()),
             streak: Cell::new((ptr::null(), 0)),

@@ -33,15 +33,25 @@ impl Dice {
     pub(crate) fn of(schedule: Schedule) -> Option<Self> {
         match schedule {
             Schedule::Fifo => None,
-            // Neighbouring seeds are to give unlike orders, and zero is a fixed point.
-            Schedule::Seed(seed) => {
-                let state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                Some(Self(Cell::new(state.max(1))))
-            }
+            Schedule::Seed(seed) => Some(Self::of_seed(seed)),
         }
     }
 
-    fn below(&self, limit: u64) -> u64 {
+    /// The dice for choices that a program leaves open, such as a select's.
+    pub(crate) fn for_choices(schedule: Schedule) -> Self {
+        match schedule {
+            Schedule::Fifo => Self::of_seed(0),
+            Schedule::Seed(seed) => Self::of_seed(!seed),
+        }
+    }
+
+    pub(crate) fn of_seed(seed: u64) -> Self {
+        // Neighbouring seeds are to give unlike orders, and zero is a fixed point.
+        let state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Self(Cell::new(state.max(1)))
+    }
+
+    pub(crate) fn below(&self, limit: u64) -> u64 {
         let mut state = self.0.get();
         state ^= state >> 12;
         state ^= state << 25;

@@ -34,6 +34,11 @@ pub(crate) enum Who {
     Thread(*const Outsider),
 }
 
+impl Who {
+    /// Who waits nowhere.
+    pub(crate) const NOBODY: Self = Self::Task(ptr::null());
+}
+
 /// A place in the queue of what is waited for.
 pub(crate) type Waiter = Node<Seat>;
 
@@ -214,10 +219,11 @@ impl Waiters {
             at = waiter.next();
             let seat = waiter.value();
             // Whose wait has ended may be about to use its slot itself.
-            if seat.is_open() && accepts(seat.slot) {
-                if let Some(claimed) = self.claim(waiter, here, winner) {
-                    return Some(claimed);
-                }
+            if seat.is_open()
+                && accepts(seat.slot)
+                && let Some(claimed) = self.claim(waiter, here, winner)
+            {
+                return Some(claimed);
             }
         }
         None
@@ -229,7 +235,7 @@ impl Waiters {
         let &Seat { who, session, slot, chosen } = waiter.value();
         self.0.remove(waiter);
         let whom = match who {
-            Who::Task(task) => claim_task(task, session, here, winner, chosen.is_null()),
+            Who::Task(task) => claim_task(task, session, here, winner, chosen),
             Who::Thread(outsider) => claim_thread(outsider, session, winner),
         }?;
         note_place(waiter, chosen);
@@ -281,7 +287,7 @@ fn claim_task(
     session: Session,
     here: *const Inbox,
     winner: Winner,
-    in_one_place: bool,
+    chosen: *const Cell<*const Waiter>,
 ) -> Option<Whom> {
     // SAFETY: the waiter was linked, so `push`'s caller kept the record alive.
     let core = unsafe { &*task };
@@ -289,7 +295,7 @@ fn claim_task(
         let home = core.home();
         return core.phase.claim(session, winner).then_some(Whom::Elsewhere(task, home));
     }
-    let claimed = if in_one_place {
+    let claimed = if chosen.is_null() {
         core.phase.claim_on_own_worker(session, winner)
     } else {
         core.phase.claim(session, winner)
