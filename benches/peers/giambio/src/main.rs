@@ -1,10 +1,11 @@
 //! giambio, as its documentation shows it: pools, borrowing, the default stack. The driver is `run`'s main task.
-//! Still without: `idle` (needs an event), `pingpong`, `stream`, `mpmc` (a channel), `mutex` (a lock),
-//! more than one worker.
+//! Still without more than one worker.
 use bench_common::*;
 use giambio::net::{TcpListener, TcpStream};
-use giambio::{pool, sleep, yield_now};
+use giambio::sync::{Event, Mutex};
+use giambio::{channel, pool, sleep, yield_now};
 use std::cell::RefCell;
+use std::hint::black_box;
 use std::io::{Read, Write};
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -56,6 +57,28 @@ fn drive(a: Args) {
             });
             c.per_op("spawnb", n)
         }
+        "idle" => {
+            let mut idle = Idle::start(n);
+            let up = AtomicU64::new(0);
+            let gate = Event::new();
+            pool(|pool| {
+                let v: Vec<_> = (0..n)
+                    .map(|_| {
+                        pool.spawn(|| {
+                            up.fetch_add(1, Relaxed);
+                            gate.wait()
+                        })
+                    })
+                    .collect();
+                while up.load(Relaxed) < n {
+                    yield_now()
+                }
+                idle.parked();
+                gate.trigger(()).unwrap();
+                v.into_iter().for_each(|t| t.join().unwrap());
+                idle.joined()
+            })
+        }
         "timers" => {
             let mut r = Rng::new();
             let c = Clock::start();
@@ -69,6 +92,127 @@ fn drive(a: Args) {
                 v.into_iter().for_each(|t| t.join().unwrap());
             });
             timers_report(&c, 1000)
+        }
+        w @ ("pingpong" | "rendezvous") => {
+            let capacity = (w == "pingpong") as usize;
+            let (t1, r1) = channel::bounded::<u64>(capacity);
+            let (t2, r2) = channel::bounded::<u64>(capacity);
+            let c = Clock::start();
+            pool(|pool| {
+                let p = pool.spawn(move || {
+                    for i in 0..n {
+                        t1.send(i).unwrap();
+                        r2.recv().unwrap();
+                    }
+                });
+                let q = pool.spawn(move || {
+                    for _ in 0..n {
+                        t2.send(r1.recv().unwrap()).unwrap()
+                    }
+                });
+                p.join().unwrap();
+                q.join().unwrap()
+            });
+            c.per_op(w, n)
+        }
+        "stream" => {
+            let (t, r) = channel::bounded::<u64>(a.n(1, 1024) as usize);
+            let c = Clock::start();
+            pool(|pool| {
+                let p = pool.spawn(move || (0..n).for_each(|i| t.send(i).unwrap()));
+                let q = pool.spawn(move || r.iter().fold(0u64, |s, x| s.wrapping_add(x)));
+                p.join().unwrap();
+                assert_eq!(q.join().unwrap(), n * (n - 1) / 2);
+            });
+            c.per_op("stream", n)
+        }
+        "mpmc" => {
+            let (t, r) = channel::bounded::<u64>(a.n(1, 1024) as usize);
+            let k = a.n(2, 4);
+            let c = Clock::start();
+            pool(|pool| {
+                let ps: Vec<_> = (0..k)
+                    .map(|_| {
+                        let t = t.clone();
+                        pool.spawn(move || (0..n / k).for_each(|i| t.send(i).unwrap()))
+                    })
+                    .collect();
+                drop(t);
+                let qs: Vec<_> = (0..k)
+                    .map(|_| {
+                        let r = r.clone();
+                        pool.spawn(move || r.iter().count() as u64)
+                    })
+                    .collect();
+                ps.into_iter().for_each(|t| t.join().unwrap());
+                let got: u64 = qs.into_iter().map(|t| t.join().unwrap()).sum();
+                assert_eq!(got, n / k * k);
+            });
+            c.per_op("mpmc", n)
+        }
+        "mutex" => {
+            let (tasks, iters) = (a.n(0, 1000), a.n(1, 100));
+            let m = Mutex::new(0u64);
+            let c = Clock::start();
+            pool(|pool| {
+                let v: Vec<_> = (0..tasks)
+                    .map(|_| {
+                        pool.spawn(|| {
+                            for _ in 0..iters {
+                                let mut g = m.lock().unwrap();
+                                yield_now();
+                                *g += 1;
+                            }
+                        })
+                    })
+                    .collect();
+                v.into_iter().for_each(|t| t.join().unwrap())
+            });
+            assert_eq!(*m.lock().unwrap(), tasks * iters);
+            c.per_op("mutex", tasks * iters)
+        }
+        // `--std 1`: std's mutex in the same place, for the difference between the two locks alone.
+        "lock" if a.flag("std", 0) == 1 => {
+            let m = std::sync::Mutex::new(0u64);
+            let m = black_box(&m);
+            let c = Clock::start();
+            for _ in 0..n {
+                *m.lock().unwrap() += 1
+            }
+            assert_eq!(*m.lock().unwrap(), n);
+            c.per_op("lock", n)
+        }
+        "lock" => {
+            let m = Mutex::new(0u64);
+            let m = black_box(&m);
+            let c = Clock::start();
+            for _ in 0..n {
+                *m.lock().unwrap() += 1
+            }
+            assert_eq!(*m.lock().unwrap(), n);
+            c.per_op("lock", n)
+        }
+        "crossthread" => {
+            let (t1, r1) = channel::bounded::<u64>(1);
+            let (t2, r2) = channel::bounded::<u64>(1);
+            apart(&a, 0);
+            let b = a.clone();
+            let asks = std::thread::spawn(move || {
+                apart(&b, 1);
+                t1.send(0).unwrap();
+                r2.recv().unwrap();
+                let c = Clock::start();
+                for i in 0..n {
+                    t1.send(i).unwrap();
+                    assert_eq!(r2.recv().unwrap(), i);
+                }
+                c.per_op("crossthread", n)
+            });
+            pool(|pool| {
+                let answers = pool.spawn(move || r1.iter().for_each(|x| t2.send(x).unwrap()));
+                answers.join().unwrap()
+            });
+            asks.join().unwrap()
         }
         "cancel" => {
             let up = AtomicU64::new(0);
