@@ -172,26 +172,8 @@ fn drive(a: Args) {
             c.per_op("mutex", tasks * iters)
         }
         // `--std 1`: std's mutex in the same place, for the difference between the two locks alone.
-        "lock" if a.flag("std", 0) == 1 => {
-            let m = std::sync::Mutex::new(0u64);
-            let m = black_box(&m);
-            let c = Clock::start();
-            for _ in 0..n {
-                *m.lock().unwrap() += 1
-            }
-            assert_eq!(*m.lock().unwrap(), n);
-            c.per_op("lock", n)
-        }
-        "lock" => {
-            let m = Mutex::new(0u64);
-            let m = black_box(&m);
-            let c = Clock::start();
-            for _ in 0..n {
-                *m.lock().unwrap() += 1
-            }
-            assert_eq!(*m.lock().unwrap(), n);
-            c.per_op("lock", n)
-        }
+        "lock" if a.flag("std", 0) == 1 => std_lock(n),
+        "lock" => lock(n),
         "crossthread" => {
             let (t1, r1) = channel::bounded::<u64>(1);
             let (t2, r2) = channel::bounded::<u64>(1);
@@ -275,6 +257,17 @@ fn drive(a: Args) {
         }
         w => unknown(w),
     }
+}
+
+fn lock(n: u64) {
+    let m = Mutex::new(Count(0));
+    let shared = black_box(&m);
+    let c = Clock::start();
+    for _ in 0..n {
+        shared.lock().unwrap().0 += 1
+    }
+    assert_eq!(m.into_inner().unwrap().0, n);
+    c.per_op("lock", n)
 }
 
 /// The largest buffer that lies on the task's stack, as in a program written for green threads: what
