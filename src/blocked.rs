@@ -35,6 +35,13 @@ impl Blocked {
         Self { parker, outsider }
     }
 
+    /// Makes this thread's, if it has none yet: under a lock there would be no time for that.
+    #[cold]
+    pub(crate) fn prepare() {
+        // It fails only in a thread that is about to end, which makes one for each wait.
+        let _ = BLOCKED.try_with(|_| ());
+    }
+
     /// Runs `wait` with this thread's; it waits once, and waits for nothing else meanwhile.
     pub(crate) fn with<R>(wait: impl FnOnce(&Self) -> R) -> R {
         let mut wait = Some(wait);

@@ -13,15 +13,15 @@ use crate::hooks::WaitReason;
 use crate::park;
 use crate::park::Running;
 use crate::task::Abort;
-use crate::task::inbox::Inbox;
+use crate::task::Core;
 use crate::task::phase::Winner;
 use crate::task::waiters::Claimed;
 use crate::task::waiters::Seat;
 use crate::task::waiters::Waiter;
 use crate::task::waiters::Waiters;
 use crate::task::waiters::Who;
+use crate::word;
 use crate::word::Word;
-use std::cell::OnceCell;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::panic::RefUnwindSafe;
@@ -98,17 +98,30 @@ impl<S, const LINES: usize> UnwindSafe for WaitQueue<S, LINES> {}
 impl<S, const LINES: usize> RefUnwindSafe for WaitQueue<S, LINES> {}
 
 /// Those who wait in a [`WaitQueue`], while its lock is held.
-pub(crate) struct Lines<'q, const LINES: usize> {
-    waiters: &'q [Waiters; LINES],
-    /// Of the worker on this thread, or null.
-    here: *const Inbox,
-}
+pub(crate) struct Lines<'q, const LINES: usize>(&'q [Waiters; LINES]);
 
 impl<const LINES: usize> Lines<'_, LINES> {
     /// Ends the longest wait in a line, if anybody waits there; who is returned must be woken.
     #[inline]
     pub(crate) fn claim(&self, line: usize, winner: Winner) -> Option<Claimed> {
-        self.waiters[line].claim_first_of_any(self.here, winner)
+        let waiters = &self.0[line];
+        if waiters.is_empty() {
+            None
+        } else {
+            waiters.claim_first_of_any(park::inbox_here(), winner)
+        }
+    }
+
+    /// Like [`claim_with`](Self::claim_with), if the first is a task of `me`'s worker, which is to be queued.
+    /// `None` says nothing about the others.
+    #[inline]
+    pub(crate) fn claim_here(
+        &self,
+        line: usize,
+        me: Running,
+        accepts: impl Fn(*const ()) -> bool,
+    ) -> Option<(*const Core, *const ())> {
+        self.0[line].claim_first_if_here(Arc::as_ptr(me.worker().inbox()), accepts)
     }
 
     /// Like [`claim`](Self::claim), of those whose slot `accepts` wants.
@@ -118,13 +131,19 @@ impl<const LINES: usize> Lines<'_, LINES> {
         winner: Winner,
         accepts: impl Fn(*const ()) -> bool,
     ) -> Option<Claimed> {
-        self.waiters[line].claim_first_with(self.here, winner, accepts)
+        self.0[line].claim_first_with(park::inbox_here(), winner, accepts)
+    }
+
+    /// All lines.
+    #[inline]
+    pub(crate) fn all(&self) -> &[Waiters; LINES] {
+        self.0
     }
 
     /// The line itself.
     #[inline]
     pub(crate) fn line(&self, line: usize) -> &Waiters {
-        &self.waiters[line]
+        &self.0[line]
     }
 }
 
@@ -234,21 +253,35 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
         Self { word: Word::new(), state: UnsafeCell::new(state), lines }
     }
 
+    /// Takes the lock: it must be held for as short as [`Word`] asks, and nothing may panic meanwhile.
+    #[inline]
+    pub(crate) fn lock(&self) -> Held<'_, S, LINES> {
+        Held { queue: self, word: self.word.lock() }
+    }
+
+    /// Takes the lock for `me`, who may have to wait then; `None` is a thread without a runtime.
+    #[inline]
+    pub(crate) fn lock_for(&self, me: Option<Running>) -> Held<'_, S, LINES> {
+        if me.is_none() {
+            Blocked::prepare();
+        }
+        self.lock()
+    }
+
     /// Runs `look` under the lock: it must be as short as [`Word`] asks.
     #[inline]
     pub(crate) fn look<R>(&self, look: impl FnOnce(&mut S, &[Waiters; LINES]) -> R) -> R {
-        self.word.with(|| {
-            // SAFETY: the lock is held, and `look` cannot reach this again.
-            let state = unsafe { &mut *self.state.get() };
-            look(state, &self.lines)
-        })
+        let mut held = self.lock();
+        let (state, lines) = held.parts();
+        look(state, lines.0)
     }
 
     /// Like [`look`](Self::look), for who ends the waits of others; whom it claims it must [`wake`].
     #[inline]
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut S, &Lines<'_, LINES>) -> R) -> R {
-        let here = park::inbox_here();
-        self.look(|state, waiters| change(state, &Lines { waiters, here }))
+        let mut held = self.lock();
+        let (state, lines) = held.parts();
+        change(state, &lines)
     }
 
     /// Ends the waits of all who stand in a line now or come while this goes on, in their order.
@@ -264,10 +297,8 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
         }
     }
 
-    /// Returns at once what `attempt` gives, or else waits in a line, and says who has ended that.
-    ///
-    /// As for [`Running::park`]; `None` for `me` is a thread without a runtime, which really waits.
-    /// `before_it_waits` is called when the lock is released: it must neither panic nor wait.
+    /// Returns at once what `attempt` gives, or else waits in a line, and says who has ended that: as for
+    /// [`Held::wait`].
     #[inline]
     #[track_caller]
     pub(crate) fn attempt_or_wait<R>(
@@ -278,72 +309,83 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
         attempt: impl FnOnce(&mut S, &Lines<'_, LINES>) -> Option<R>,
         before_it_waits: impl FnOnce(),
     ) -> Result<R, Winner> {
-        let Some(me) = me else {
-            return self.attempt_or_block(wait, spot, attempt, before_it_waits);
-        };
-        let here = Arc::as_ptr(me.worker().inbox());
-        let mut session = None;
-        let waiter = OnceCell::new();
-        let done = self.look(|state, waiters| {
-            let done = attempt(state, &Lines { waiters, here });
-            if done.is_none() && me.may_switch() {
-                let opened = *session.insert(me.open(wait.reason));
-                let seat = || Seat::with_slot(Who::Task(me.core()), opened, spot.slot);
-                let waiter = waiter.get_or_init(|| Waiter::new(seat()));
-                // SAFETY: `place` below removes the waiter under the lock before this frame ends.
-                unsafe { waiters[spot.line].push(waiter) };
-            }
-            done
-        });
-        if let Some(done) = done {
-            return Ok(done);
+        let mut held = self.lock_for(me);
+        let (state, lines) = held.parts();
+        match attempt(state, &lines) {
+            Some(done) => Ok(done),
+            None => Err(held.wait(me, wait, spot, before_it_waits)),
         }
-        // Not under the lock, and before anything else is done: nothing was linked.
-        me.assert_may_switch(wait.reason);
-        let (Some(session), Some(waiter)) = (session, waiter.get()) else {
-            unreachable!("a task that may switch has queued up")
-        };
+    }
+}
+
+/// The lock of a [`WaitQueue`], released on drop.
+pub(crate) struct Held<'q, S, const LINES: usize> {
+    queue: &'q WaitQueue<S, LINES>,
+    word: word::Held<'q>,
+}
+
+impl<S, const LINES: usize> Held<'_, S, LINES> {
+    /// What the lock guards.
+    #[inline]
+    pub(crate) fn parts(&mut self) -> (&mut S, Lines<'_, LINES>) {
+        // SAFETY: the lock is held by this value, which is borrowed for as long as the reference lives.
+        let state = unsafe { &mut *self.queue.state.get() };
+        (state, Lines(&self.queue.lines))
+    }
+
+    /// Queues up in a line, releases the lock, and waits: says who has ended that.
+    ///
+    /// As for [`Running::park`]; `None` for `me` is a thread without a runtime, which really waits.
+    /// `before_it_waits` is called when the lock is released: it must neither panic nor wait.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn wait(
+        self,
+        me: Option<Running>,
+        wait: &Wait,
+        spot: Spot,
+        before_it_waits: impl FnOnce(),
+    ) -> Winner {
+        let Some(me) = me else { return self.block(wait, spot, before_it_waits) };
+        if !me.may_switch() {
+            // Not under the lock, and before anything was linked.
+            drop(self);
+            me.assert_may_switch(wait.reason);
+            unreachable!("a task that may not switch would have to");
+        }
+        let Held { queue, word } = self;
+        let session = me.open(wait.reason);
+        let waiter = Waiter::new(Seat::with_slot(Who::Task(me.core()), session, spot.slot));
+        // SAFETY: `place` below removes the waiter under the lock before this frame ends.
+        unsafe { queue.lines[spot.line].push(&waiter) };
+        drop(word);
         // Only a waker that has won is done with the node: one that has lost to a timeout or to a
         // cancellation may still be at it, under the lock.
         let leave = |waiter: &Waiter| {
             if !matches!(me.core().phase.winner(), Winner::Event | Winner::Closed) {
-                self.look(|_, waiters| waiters[spot.line].remove(waiter));
+                queue.look(|_, waiters| waiters[spot.line].remove(waiter));
             }
         };
-        let _place = Place { waiter, leave };
+        let _place = Place { waiter: &waiter, leave };
         before_it_waits();
         let deadline = wait.deadline.and_then(|at| me.worker().deadline_at(at));
-        Err(me.park(session, deadline, wait.abort))
+        me.park(session, deadline, wait.abort)
     }
 
     #[cold]
-    fn attempt_or_block<R>(
-        &self,
-        wait: &Wait,
-        spot: Spot,
-        attempt: impl FnOnce(&mut S, &Lines<'_, LINES>) -> Option<R>,
-        before_it_waits: impl FnOnce(),
-    ) -> Result<R, Winner> {
+    fn block(self, wait: &Wait, spot: Spot, before_it_waits: impl FnOnce()) -> Winner {
+        let Held { queue, word } = self;
         Blocked::with(|blocked| {
             let session = blocked.open();
             let waiter = Waiter::new(Seat::with_slot(blocked.who(), session, spot.slot));
-            let here = park::inbox_here();
-            let done = self.look(|state, waiters| {
-                let done = attempt(state, &Lines { waiters, here });
-                if done.is_none() {
-                    // SAFETY: popped by its waker, or removed under the lock below.
-                    unsafe { waiters[spot.line].push(&waiter) };
-                }
-                done
-            });
-            if let Some(done) = done {
-                return Ok(done);
-            }
+            // SAFETY: popped by its waker, or removed under the lock below.
+            unsafe { queue.lines[spot.line].push(&waiter) };
+            drop(word);
             before_it_waits();
             let winner = blocked.block(session, wait.deadline);
             // Whoever has won may still be at the node and the slot, under the lock.
-            self.look(|_, waiters| waiters[spot.line].remove(&waiter));
-            Err(winner)
+            queue.look(|_, waiters| waiters[spot.line].remove(&waiter));
+            winner
         })
     }
 }

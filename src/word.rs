@@ -28,10 +28,18 @@ impl Word {
         Self(AtomicBool::new(false))
     }
 
-    /// Runs `inside` while no other thread does. `inside` must not panic, wait or lock this again.
+    /// Takes the lock, until the guard is dropped. Meanwhile the thread must not wait or lock this again.
     #[inline]
-    pub(crate) fn with<R>(&self, inside: impl FnOnce() -> R) -> R {
-        let mut tries = 0;
+    pub(crate) fn lock(&self) -> Held<'_> {
+        if !self.try_lock() {
+            self.lock_slow();
+        }
+        Held(self)
+    }
+
+    #[cold]
+    fn lock_slow(&self) {
+        let mut tries = 1;
         while !self.try_lock() {
             tries += 1;
             if tries < SPINS {
@@ -40,9 +48,6 @@ impl Word {
                 std::thread::yield_now();
             }
         }
-        let result = inside();
-        self.0.store(false, Ordering::Release);
-        result
     }
 
     #[inline]
@@ -50,6 +55,23 @@ impl Word {
         self.0.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 }
+
+/// A [`Word`] that this thread has taken.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub(crate) struct Held<'w>(&'w Word);
+
+#[cfg(not(loom))]
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.0.store(false, Ordering::Release);
+    }
+}
+
+/// A [`Word`] that this thread has taken.
+#[cfg(loom)]
+pub(crate) type Held<'w> = loom::sync::MutexGuard<'w, ()>;
 
 /// A lock for a few instructions.
 ///
@@ -65,9 +87,8 @@ impl Word {
         Self(std::sync::OnceLock::new())
     }
 
-    pub(crate) fn with<R>(&self, inside: impl FnOnce() -> R) -> R {
-        let _held = self.0.get_or_init(|| loom::sync::Mutex::new(())).lock();
-        inside()
+    pub(crate) fn lock(&self) -> Held<'_> {
+        self.0.get_or_init(|| loom::sync::Mutex::new(())).lock().unwrap()
     }
 }
 
@@ -88,14 +109,13 @@ mod tests {
         let guarded = Arc::new(Guarded(Word::new(), UnsafeCell::new(0)));
         let add = |guarded: Arc<Guarded>| {
             for _ in 0..20_000 {
-                guarded.0.with(|| {
-                    let number = guarded.1.get();
-                    // SAFETY: the word is held.
-                    #[expect(unsafe_code, reason = "the lock under test is what makes this sound")]
-                    unsafe {
-                        *number += 1;
-                    }
-                });
+                let _held = guarded.0.lock();
+                let number = guarded.1.get();
+                // SAFETY: the word is held.
+                #[expect(unsafe_code, reason = "the lock under test is what makes this sound")]
+                unsafe {
+                    *number += 1;
+                }
             }
         };
         let threads: Vec<_> = (0..4)

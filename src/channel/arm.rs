@@ -21,6 +21,7 @@ use super::state::Right;
 use super::state::Room;
 use super::state::SENDERS;
 use super::state::fill;
+use crate::park;
 use crate::park::Running;
 use crate::task::phase::Winner;
 use crate::task::waiters::Waiters;
@@ -85,17 +86,15 @@ impl<T> Arm for RecvArm<'_, T> {
 
     unsafe fn enter(&self, who: Who) -> bool {
         let Some(link) = self.link() else { return true };
-        let (entered, observed) = link.state.look(|state, lines| {
+        let (entered, aftermath) = link.state.look(|state, lines| {
             let waits = !state.can_receive(lines, who);
             if waits {
                 // SAFETY: the caller keeps the arm in place until `leave`, under the same lock.
                 unsafe { lines[RECEIVERS].push(self.place.waiter()) };
             }
-            (waits, !lines[OBSERVERS].is_empty())
+            (waits, state.has_aftermath(lines))
         });
-        if observed {
-            link.tell_observers();
-        }
+        link.clean_up_if(aftermath);
         entered
     }
 
@@ -110,7 +109,9 @@ impl<T> Arm for RecvArm<'_, T> {
             self.got = Some(Err(RecvError));
             return true;
         }
-        self.link().into_iter().for_each(|link| link.keep_promise(&self.room));
+        if park::running().is_none() {
+            self.link().into_iter().for_each(|link| link.keep_promise(&self.room));
+        }
         match replace_room(&self.room) {
             Room::Full(message) => self.got = Some(Ok(message)),
             _ => return false,
@@ -194,17 +195,15 @@ impl<T> Arm for SendArm<'_, T> {
 
     unsafe fn enter(&self, who: Who) -> bool {
         let link = self.sender.link();
-        let (entered, observed) = link.state.look(|state, lines| {
+        let (entered, aftermath) = link.state.look(|state, lines| {
             let waits = !state.can_send(lines, who);
             if waits {
                 // SAFETY: the caller keeps the arm in place until `leave`, under the same lock.
                 unsafe { lines[SENDERS].push(self.place.waiter()) };
             }
-            (waits, !lines[OBSERVERS].is_empty())
+            (waits, state.has_aftermath(lines))
         });
-        if observed {
-            link.tell_observers();
-        }
+        link.clean_up_if(aftermath);
         entered
     }
 

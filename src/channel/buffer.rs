@@ -11,8 +11,8 @@ use std::fmt;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-/// Messages in a block. 31 and a link: a block of words has 256 bytes.
-const PER_BLOCK: usize = 31;
+/// Messages in a block. 30 and two links: a block of words has 256 bytes.
+const PER_BLOCK: usize = 30;
 
 /// Messages, first in, first out.
 pub(super) enum Buffer<T> {
@@ -23,12 +23,18 @@ pub(super) enum Buffer<T> {
 /// One piece of the memory of an unlimited buffer.
 pub(super) struct Block<T> {
     next: Option<NonNull<Block<T>>>,
+    /// An empty one may keep another.
+    behind: Option<Box<Block<T>>>,
     messages: [MaybeUninit<T>; PER_BLOCK],
 }
 
 impl<T> Block<T> {
     pub(super) fn new() -> Box<Self> {
-        Box::new(Self { next: None, messages: [const { MaybeUninit::uninit() }; PER_BLOCK] })
+        Box::new(Self {
+            next: None,
+            behind: None,
+            messages: [const { MaybeUninit::uninit() }; PER_BLOCK],
+        })
     }
 }
 
@@ -78,12 +84,38 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Takes the oldest message, and with it a block that has become superfluous.
+    /// Takes the oldest message.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<(T, Option<Box<Block<T>>>)> {
+    pub(super) fn pop(&mut self) -> Option<T> {
         match self {
-            Self::Ring(ring) => ring.pop().map(|message| (message, None)),
+            Self::Ring(ring) => ring.pop(),
             Self::Blocks(blocks) => blocks.pop(),
+        }
+    }
+
+    /// Whether a block has become superfluous.
+    #[inline]
+    pub(super) fn has_emptied(&self) -> bool {
+        match self {
+            Self::Ring(_) => false,
+            Self::Blocks(blocks) => blocks.emptied.is_some(),
+        }
+    }
+
+    /// Whether a message can be added or taken, as far as there is room, without a block coming or going.
+    #[inline]
+    pub(super) fn is_ready(&self) -> bool {
+        match self {
+            Self::Ring(_) => true,
+            Self::Blocks(blocks) => blocks.end < PER_BLOCK && blocks.start + 1 < PER_BLOCK,
+        }
+    }
+
+    /// The blocks that have become superfluous, to be freed outside of the lock.
+    pub(super) fn take_emptied(&mut self) -> Option<Box<Block<T>>> {
+        match self {
+            Self::Ring(_) => None,
+            Self::Blocks(blocks) => blocks.emptied.take(),
         }
     }
 }
@@ -149,6 +181,8 @@ pub(super) struct Blocks<T> {
     len: usize,
     /// Kept for the next message that needs one.
     spare: Option<Box<Block<T>>>,
+    /// Superfluous, each with the next one behind it.
+    emptied: Option<Box<Block<T>>>,
 }
 
 // SAFETY: the blocks belong to this list alone; what lies in them goes to the other thread with it.
@@ -156,7 +190,15 @@ unsafe impl<T: Send> Send for Blocks<T> {}
 
 impl<T> Blocks<T> {
     const fn new() -> Self {
-        Self { first: None, last: None, start: 0, end: PER_BLOCK, len: 0, spare: None }
+        Self {
+            first: None,
+            last: None,
+            start: 0,
+            end: PER_BLOCK,
+            len: 0,
+            spare: None,
+            emptied: None,
+        }
     }
 
     #[inline]
@@ -185,7 +227,7 @@ impl<T> Blocks<T> {
     }
 
     #[inline]
-    fn pop(&mut self) -> Option<(T, Option<Box<Block<T>>>)> {
+    fn pop(&mut self) -> Option<T> {
         self.len = self.len.checked_sub(1)?;
         let Some(first) = self.first else { unreachable!("messages lie in blocks") };
         // SAFETY: as in `push`.
@@ -193,30 +235,37 @@ impl<T> Blocks<T> {
         // SAFETY: from `start` on the first block is filled; this place counts as empty from now on.
         let message = unsafe { block.messages[self.start].assume_init_read() };
         self.start += 1;
-        let emptied = if self.start == PER_BLOCK { self.leave(first) } else { None };
-        Some((message, emptied))
+        if self.start == PER_BLOCK {
+            self.leave(first);
+        }
+        Some(message)
     }
 
     /// Takes the first block, which is empty, out of the list. It stays if it is the only one.
     #[cold]
-    fn leave(&mut self, first: NonNull<Block<T>>) -> Option<Box<Block<T>>> {
+    fn leave(&mut self, first: NonNull<Block<T>>) {
         if self.last == Some(first) {
             // Empty: begin it anew.
             (self.start, self.end) = (0, 0);
-            return None;
+            return;
         }
         // SAFETY: the block came from a box (`append`), and the list forgets it in the next line.
         let mut block = unsafe { Box::from_raw(first.as_ptr()) };
         (self.first, self.start) = (block.next.take(), 0);
-        self.spare.replace(block)
+        if self.spare.is_none() {
+            self.spare = Some(block);
+        } else {
+            block.behind = self.emptied.take();
+            self.emptied = Some(block);
+        }
     }
 }
 
 impl<T> Drop for Blocks<T> {
     fn drop(&mut self) {
-        while let Some((message, block)) = self.pop() {
+        while let Some(message) = self.pop() {
             drop(message);
-            drop(block);
+            self.emptied = None;
         }
         if let Some(first) = self.first.take() {
             // SAFETY: an empty list has at most one block, which came from a box (`append`).
@@ -251,7 +300,8 @@ mod tests {
                 }
             }
             for _ in 0..wave * 5 % (most + 2) {
-                assert_eq!(buffer.pop().map(|(message, _)| *message), model.pop_front());
+                assert_eq!(buffer.pop().map(|message| *message), model.pop_front());
+                drop(buffer.take_emptied());
             }
             assert_eq!(buffer.len(), model.len());
         }

@@ -8,16 +8,18 @@ use super::error::RecvTimeoutError;
 use super::error::SendTimeoutError;
 use super::error::TryRecvError;
 use super::error::TrySendError;
+use super::state::Aftermath;
 use super::state::LINES;
 use super::state::OBSERVERS;
 use super::state::Offer;
 use super::state::RECEIVERS;
-use super::state::Received;
 use super::state::Room;
 use super::state::SENDERS;
-use super::state::Sent;
 use super::state::State;
+use super::state::Step;
 use super::state::WhenFull;
+use super::state::replace;
+use super::state::take_message;
 use crate::blocked::Blocked;
 use crate::hooks::WaitReason;
 use crate::park;
@@ -26,12 +28,11 @@ use crate::park::Running;
 use crate::task::Abort;
 use crate::task::phase::Winner;
 use crate::task::waiters::Claimed;
-use crate::wait_queue::Lines;
+use crate::wait_queue::Held;
 use crate::wait_queue::Spot;
 use crate::wait_queue::Wait;
 use crate::wait_queue::WaitQueue;
 use crate::wait_queue::wake;
-use std::cell::Cell;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::sync::atomic::AtomicUsize;
@@ -106,12 +107,15 @@ impl<T> Link<T> {
         self.state.look(|state, _| look(state))
     }
 
-    pub(super) fn tell_observers(&self) {
+    /// Does what is not done under the lock ([`State::has_aftermath`]).
+    #[cold]
+    fn clean_up(&self) {
+        drop(self.state.look(|state, _| state.buffer.take_emptied()));
         self.state.wake_line(OBSERVERS, Winner::Event);
     }
 
     /// Sends a message, waiting for room or for a receiver.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub(super) fn send(
         &self,
@@ -119,43 +123,70 @@ impl<T> Link<T> {
         deadline: Option<Instant>,
     ) -> Result<(), SendTimeoutError<T>> {
         let me = park::current();
-        let attempt = me.map_or(Attempt::Patient, Running::checkpoint_or_report);
-        if attempt == Attempt::Once {
-            return self
-                .try_send(message)
-                .map_err(|error| SendTimeoutError::Disconnected(error.into_inner()));
+        if me.is_some_and(|me| me.checkpoint_or_report() == Attempt::Once) {
+            return self.send_once(message);
         }
-        let offer = UnsafeCell::new(Offer::Message(message));
-        let spot = Spot { line: SENDERS, slot: offer.get().cast_const().cast() };
-        let wait = Wait { deadline, reason: WaitReason::Send, abort: Abort::Report };
-        let mut block = None;
-        loop {
-            let observed = Cell::new(false);
-            let tell = || {
-                if observed.get() {
-                    self.tell_observers();
-                }
-            };
-            let attempt = |state: &mut State<T>, lines: &Lines<'_, LINES>| {
-                observed.set(!lines.line(OBSERVERS).is_empty());
-                state.send(&offer, &mut block, lines)
-            };
-            match self.state.attempt_or_wait(me, &wait, spot, attempt, tell) {
-                Ok(Sent::Taken(receiver)) => {
-                    wake(receiver);
-                    tell();
-                    return Ok(());
-                }
-                Ok(Sent::NeedsBlock) => block = Some(Block::new()),
-                Ok(Sent::Dropped(message)) => {
-                    tell();
-                    drop(message);
-                    return Ok(());
-                }
-                Ok(Sent::Closed) => return came_back(offer, Winner::Closed),
-                Err(winner) => return came_back(offer, winner),
-            }
+        let mut held = self.state.lock_for(me);
+        let (state, lines) = held.parts();
+        if !state.is_simple(lines.all()) || !lines.line(RECEIVERS).is_empty() || !state.has_room() {
+            return self.send_held(held, me, message, deadline);
         }
+        // Nothing else was written since the lock: what is, the next lock would wait for.
+        state.buffer.push(message);
+        Ok(())
+    }
+
+    #[inline(never)]
+    #[track_caller]
+    fn send_held(
+        &self,
+        mut held: Held<'_, State<T>, LINES>,
+        me: Option<Running>,
+        message: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendTimeoutError<T>> {
+        let (state, lines) = held.parts();
+        if let Some(me) = me
+            && state.is_simple(lines.all())
+            && let Some((receiver, slot)) = lines.claim_here(RECEIVERS, me, |_| true)
+        {
+            replace(slot.cast::<Room<T>>().cast_mut(), Room::Full(message));
+            drop(held);
+            park::queue_here(receiver);
+            return Ok(());
+        }
+        let (offer, mut woken) = (UnsafeCell::new(Offer::Message(message)), None);
+        let step = state.send(&offer, &mut woken, &lines);
+        let aftermath = state.has_aftermath(lines.all());
+        let Some(step) = step else {
+            let spot = Spot { line: SENDERS, slot: offer.get().cast_const().cast() };
+            let wait = Wait { deadline, reason: WaitReason::Send, abort: Abort::Report };
+            let winner = held.wait(me, &wait, spot, || self.clean_up_if(aftermath));
+            return came_back(offer, winner);
+        };
+        drop(held);
+        wake(woken);
+        self.clean_up_if(aftermath);
+        match step {
+            Step::Closed => came_back(offer, Winner::Closed),
+            // Where there are blocks there is always room: what may come back now is only closed.
+            Step::NeedsBlock => self.send_once(message_in(offer)),
+            Step::Done | Step::DoneAndWoke | Step::Dropped | Step::ToBeMade => Ok(()),
+        }
+    }
+
+    #[inline]
+    pub(super) fn clean_up_if(&self, aftermath: Aftermath) {
+        if aftermath == Aftermath::Some {
+            self.clean_up();
+        }
+    }
+
+    /// Sends a message where this may not wait.
+    #[cold]
+    fn send_once(&self, message: T) -> Result<(), SendTimeoutError<T>> {
+        let disconnected = |error: TrySendError<T>| error.into_inner();
+        self.try_send(message).map_err(disconnected).map_err(SendTimeoutError::Disconnected)
     }
 
     /// Sends a message, if that can be done at once.
@@ -188,106 +219,132 @@ impl<T> Link<T> {
         mut before: impl FnMut(&mut State<T>),
     ) -> Result<(), TrySendError<T>> {
         let offer = UnsafeCell::new(Offer::Message(message));
-        let mut block = None;
+        let (mut woken, mut block) = (None, None);
         loop {
-            let (sent, observed) = self.state.change(|state, lines| {
+            let (step, aftermath) = self.state.change(|state, lines| {
                 before(state);
-                (state.send(&offer, &mut block, lines), !lines.line(OBSERVERS).is_empty())
+                if let Some(brought) = block.take() {
+                    block = state.buffer.bring(brought);
+                }
+                let step = state.send(&offer, &mut woken, lines);
+                (step, state.has_aftermath(lines.all()))
             });
-            if matches!(sent, Some(Sent::NeedsBlock)) {
+            if step == Some(Step::NeedsBlock) {
                 block = Some(Block::new());
                 continue;
             }
-            if observed {
-                self.tell_observers();
-            }
-            return match sent {
-                Some(Sent::Taken(receiver)) => {
-                    wake(receiver);
-                    Ok(())
-                }
-                Some(Sent::Closed) => Err(TrySendError::Disconnected(message_in(offer))),
-                Some(Sent::Dropped(_) | Sent::NeedsBlock) => Ok(()),
+            wake(woken);
+            self.clean_up_if(aftermath);
+            return match step {
                 None => Err(TrySendError::Full(message_in(offer))),
+                Some(Step::Closed) => Err(TrySendError::Disconnected(message_in(offer))),
+                Some(_) => Ok(()),
             };
         }
     }
 
     /// Takes the oldest message, waiting for one.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub(super) fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         let me = park::current();
-        let attempt = me.map_or(Attempt::Patient, Running::checkpoint_or_report);
-        if attempt == Attempt::Once {
-            return self.receive_once().map_err(|_| RecvTimeoutError::Disconnected);
+        if me.is_some_and(|me| me.checkpoint_or_report() == Attempt::Once) {
+            return self.receive_once();
         }
-        let room = UnsafeCell::new(Room::Empty);
-        let spot = Spot { line: RECEIVERS, slot: room.get().cast_const().cast() };
-        let wait = Wait { deadline, reason: WaitReason::Receive, abort: Abort::Report };
+        let mut held = self.state.lock_for(me);
+        let (state, lines) = held.parts();
+        if state.is_simple(lines.all())
+            && lines.line(SENDERS).is_empty()
+            && let Some(message) = state.buffer.pop()
+        {
+            return Ok(message);
+        }
+        self.receive_held(held, me, deadline)
+    }
+
+    #[inline(never)]
+    #[track_caller]
+    fn receive_held<'l>(
+        &'l self,
+        mut held: Held<'l, State<T>, LINES>,
+        me: Option<Running>,
+        deadline: Option<Instant>,
+    ) -> Result<T, RecvTimeoutError> {
+        let (state, lines) = held.parts();
+        if let Some(me) = me
+            && state.is_simple(lines.all())
+            && let Some((sender, slot)) = state.claim_offer_here(&lines, me)
+        {
+            let message = take_message(slot);
+            drop(held);
+            park::queue_here(sender);
+            return Ok(message);
+        }
+        let (room, mut woken) = (UnsafeCell::new(Room::Empty), None);
         loop {
-            let observed = Cell::new(false);
-            let tell = || {
-                if observed.get() {
-                    self.tell_observers();
+            let (state, lines) = held.parts();
+            let (mut step, mut aftermath) = (None, Aftermath::None);
+            if !state.has_nothing(lines.all()) {
+                step = state.receive(&room, &mut woken, &lines);
+                aftermath = state.has_aftermath(lines.all());
+            }
+            let ended = match step {
+                Some(step) => {
+                    drop(held);
+                    wake(woken.take());
+                    self.clean_up_if(aftermath);
+                    Ok(step)
+                }
+                None => {
+                    let spot = Spot { line: RECEIVERS, slot: room.get().cast_const().cast() };
+                    let wait = Wait { deadline, reason: WaitReason::Receive, abort: Abort::Report };
+                    Err(held.wait(me, &wait, spot, || self.clean_up_if(aftermath)))
                 }
             };
-            let attempt = |state: &mut State<T>, lines: &Lines<'_, LINES>| {
-                observed.set(!lines.line(OBSERVERS).is_empty());
-                state.receive(lines)
-            };
-            match self.state.attempt_or_wait(me, &wait, spot, attempt, tell) {
-                Ok(Received::Message(message, sender, block)) => {
-                    wake(sender);
-                    tell();
-                    drop(block);
-                    return Ok(message);
-                }
-                Ok(Received::Closed) | Err(Winner::Closed | Winner::Cancellation) => {
+            match ended {
+                Ok(Step::ToBeMade) => self.have_one_made(me, &room),
+                Err(Winner::Event) if me.is_none() => self.keep_promise(&room),
+                Ok(Step::Closed) | Err(Winner::Closed | Winner::Cancellation) => {
                     return Err(RecvTimeoutError::Disconnected);
                 }
-                Ok(Received::ToBeMade) => {
-                    if let Some(message) = self.have_one_made(me) {
-                        return Ok(message);
-                    }
-                }
                 Err(Winner::Timeout) => return Err(RecvTimeoutError::Timeout),
-                Err(Winner::Event | Winner::Own) => {
-                    self.keep_promise(&room);
-                    if let Room::Full(message) = replace_room(&room) {
-                        return Ok(message);
-                    }
-                }
+                Ok(_) | Err(Winner::Event | Winner::Own) => {}
+            }
+            if let Room::Full(message) = replace_room(&room) {
+                return Ok(message);
             }
             // Woken in vain: nobody would tell of a cancellation that came before the next park.
             if me.is_some_and(|me| me.raise_or_report() == Attempt::Once) {
                 return Err(RecvTimeoutError::Disconnected);
             }
+            held = self.state.lock_for(me);
         }
     }
 
-    /// Takes the oldest message, if there is one that need not be made.
-    fn receive_once(&self) -> Result<T, TryRecvError> {
-        self.receive_now().unwrap_or(Err(TryRecvError::Empty))
+    /// Takes the oldest message where this may not wait, if there is one that need not be made.
+    #[cold]
+    fn receive_once(&self) -> Result<T, RecvTimeoutError> {
+        match self.receive_now() {
+            Some(Ok(message)) => Ok(message),
+            _ => Err(RecvTimeoutError::Disconnected),
+        }
     }
 
     /// `None` if there is one to be made.
     fn receive_now(&self) -> Option<Result<T, TryRecvError>> {
-        let (received, observed) = self
-            .state
-            .change(|state, lines| (state.receive(lines), !lines.line(OBSERVERS).is_empty()));
-        if observed {
-            self.tell_observers();
+        let (room, mut woken) = (UnsafeCell::new(Room::Empty), None);
+        let (step, aftermath) = self.state.change(|state, lines| {
+            let step = state.receive(&room, &mut woken, lines);
+            (step, state.has_aftermath(lines.all()))
+        });
+        wake(woken);
+        self.clean_up_if(aftermath);
+        match (step, room.into_inner()) {
+            (_, Room::Full(message)) => Some(Ok(message)),
+            (Some(Step::ToBeMade), _) => None,
+            (Some(_), _) => Some(Err(TryRecvError::Disconnected)),
+            (None, _) => Some(Err(TryRecvError::Empty)),
         }
-        Some(match received {
-            Some(Received::Message(message, sender, _)) => {
-                wake(sender);
-                Ok(message)
-            }
-            Some(Received::ToBeMade) => return None,
-            Some(Received::Closed) => Err(TryRecvError::Disconnected),
-            None => Err(TryRecvError::Empty),
-        })
     }
 
     /// Takes the oldest message, if there is one, or one that a select makes at once.
@@ -299,18 +356,19 @@ impl<T> Link<T> {
             if me.is_some_and(|me| !me.may_switch()) {
                 return Err(TryRecvError::Empty);
             }
-            if let Some(message) = self.have_one_made(me) {
+            let room = UnsafeCell::new(Room::Empty);
+            self.have_one_made(me, &room);
+            if let Room::Full(message) = room.into_inner() {
                 return Ok(message);
             }
         }
     }
 
     /// Has a select that waits to send make its message, and waits for that. It cannot be cut: the message
-    /// is meant for it. `None` if nothing came of it.
+    /// is meant for it. If nothing came of it the room stays empty.
     #[cold]
     #[track_caller]
-    fn have_one_made(&self, me: Option<Running>) -> Option<T> {
-        let room = UnsafeCell::new(Room::Empty);
+    fn have_one_made(&self, me: Option<Running>, room: &UnsafeCell<Room<T>>) {
         let slot = room.get().cast_const().cast();
         let give = |receiver: Claimed| {
             let given = self.state.change(|state, lines| state.promise(receiver, lines));
@@ -321,21 +379,17 @@ impl<T> Link<T> {
         };
         match me {
             None => {
-                let is_over = || !self.is_promised(&room);
+                let is_over = || !self.is_promised(room);
                 Blocked::with(|blocked| blocked.sleep_until(slot, give, is_over));
             }
             Some(me) => me.park_promised(WaitReason::Receive, slot, give),
         }
-        match replace_room(&room) {
-            Room::Full(message) => Some(message),
-            _ => None,
-        }
     }
 
-    /// A thread looks by itself, and may find a promise that is not kept yet.
-    #[inline]
+    /// For a thread, which looks by itself, and may find a promise that is not kept yet.
+    #[cold]
     pub(super) fn keep_promise(&self, room: &UnsafeCell<Room<T>>) {
-        if park::running().is_none() && self.is_promised(room) {
+        if self.is_promised(room) {
             Blocked::with(|blocked| {
                 blocked.sleep_until(std::ptr::null(), |_| true, || !self.is_promised(room));
             });

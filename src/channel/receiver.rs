@@ -201,7 +201,7 @@ impl<T> Receiver<T> {
     }
 
     #[track_caller]
-    #[inline]
+    #[inline(always)]
     fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         match &self.source {
             Source::Link(link) => link.receive(deadline),

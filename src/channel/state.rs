@@ -10,8 +10,9 @@
 //! A `select` that sends makes its message only once it was chosen. It gets the right to send instead: a
 //! place in the buffer, or, where there is none, a receiver that waits for that very message.
 
-use super::buffer::Block;
 use super::buffer::Buffer;
+use crate::park::Running;
+use crate::task::Core;
 use crate::task::phase::Winner;
 use crate::task::waiters::Claimed;
 use crate::task::waiters::Waiters;
@@ -60,22 +61,19 @@ pub(super) enum Offer<T> {
     Taken,
 }
 
-/// What has become of a message at once.
-pub(super) enum Sent<T> {
-    /// It has gone to a receiver, who must be woken, or into the buffer.
-    Taken(Option<Claimed>),
-    /// This one, or an older one, was dropped for it: outside of the lock.
-    Dropped(T),
+/// What has become of an attempt, in a register: most find their message's place at once, and then each
+/// store more is one that the next lock waits for. Values lie in the frame of who attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The message has left its offer, or is in the room.
+    Done,
+    /// The same, and somebody is to be woken.
+    DoneAndWoke,
+    /// Instead of the message in the offer this one, or an older one, is to be dropped, outside of the lock.
+    Dropped,
     /// There is room, if somebody brings a block.
     NeedsBlock,
-    Closed,
-}
-
-/// What a receiver has got at once.
-pub(super) enum Received<T> {
-    /// A message; a sender who must be woken; and a block to be freed.
-    Message(T, Option<Claimed>, Option<Box<Block<T>>>),
-    /// There is one to be made: by a select that waits to send, if it is asked to.
+    /// There is a message to be made: by a select that waits to send, if it is asked to.
     ToBeMade,
     Closed,
 }
@@ -86,6 +84,13 @@ pub(super) enum Right {
     Place,
     Receiver(Claimed),
     Closed,
+}
+
+/// Whether observers are to be told, or blocks to be freed, outside of the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aftermath {
+    None,
+    Some,
 }
 
 /// What a channel holds.
@@ -112,72 +117,115 @@ impl<T> State<T> {
         self.buffer.len() + self.reserved < self.capacity
     }
 
-    /// Sends the message in `offer`, if that can be done now.
+    /// Sends the message in `offer`, if that can be done now; `woken` is who must be woken then.
     #[inline]
     pub(super) fn send(
         &mut self,
         offer: &UnsafeCell<Offer<T>>,
-        block: &mut Option<Box<Block<T>>>,
+        woken: &mut Option<Claimed>,
         lines: &Lines<'_, LINES>,
-    ) -> Option<Sent<T>> {
+    ) -> Option<Step> {
         if self.is_closed {
-            return Some(Sent::Closed);
+            return Some(Step::Closed);
         }
         if let Some(receiver) = lines.claim(RECEIVERS, Winner::Event) {
             fill(&receiver, Room::Full(take_message(offer.get())));
-            return Some(Sent::Taken(Some(receiver)));
+            *woken = Some(receiver);
+            return Some(Step::DoneAndWoke);
         }
         if self.has_room() {
-            if let Some(brought) = block.take() {
-                *block = self.buffer.bring(brought);
-            }
             if self.buffer.needs_block() {
-                return Some(Sent::NeedsBlock);
+                return Some(Step::NeedsBlock);
             }
             self.buffer.push(take_message(offer.get()));
-            return Some(Sent::Taken(None));
+            return Some(Step::Done);
         }
         match self.when_full {
             WhenFull::Wait => None,
-            WhenFull::DropNewest => Some(Sent::Dropped(take_message(offer.get()))),
+            WhenFull::DropNewest => Some(Step::Dropped),
             WhenFull::DropOldest => {
-                let message = take_message(offer.get());
-                let Some((oldest, _)) = self.buffer.pop() else {
-                    return Some(Sent::Dropped(message));
-                };
-                self.buffer.push(message);
-                Some(Sent::Dropped(oldest))
+                if let Some(oldest) = self.buffer.pop() {
+                    self.buffer.push(take_message(offer.get()));
+                    replace(offer.get(), Offer::Message(oldest));
+                }
+                Some(Step::Dropped)
             }
         }
     }
 
-    /// Takes the oldest message, if there is any.
+    /// Takes the oldest message into `room`, if there is any; `woken` is who must be woken then.
     #[inline]
-    pub(super) fn receive(&mut self, lines: &Lines<'_, LINES>) -> Option<Received<T>> {
-        if let Some((message, emptied)) = self.buffer.pop() {
-            return Some(Received::Message(message, self.refill(lines), emptied));
+    pub(super) fn receive(
+        &mut self,
+        room: &UnsafeCell<Room<T>>,
+        woken: &mut Option<Claimed>,
+        lines: &Lines<'_, LINES>,
+    ) -> Option<Step> {
+        if let Some(message) = self.buffer.pop() {
+            replace(room.get(), Room::Full(message));
+            if lines.line(SENDERS).is_empty() {
+                return Some(Step::Done);
+            }
+            *woken = self.refill(lines);
+            return Some(Step::DoneAndWoke);
         }
         if !lines.line(SENDERS).is_empty() {
-            return self.receive_from_a_sender(lines);
+            return self.receive_from_a_sender(room, woken, lines);
         }
-        self.is_closed.then_some(Received::Closed)
+        self.is_closed.then_some(Step::Closed)
+    }
+
+    /// Where nothing is buffered: ends the wait of a sender that has a message, if it is the first and a task
+    /// of `me`'s worker, which is to be queued.
+    #[inline]
+    pub(super) fn claim_offer_here(
+        &self,
+        lines: &Lines<'_, LINES>,
+        me: Running,
+    ) -> Option<(*const Core, *mut Offer<T>)> {
+        if self.buffer.len() > 0 {
+            return None;
+        }
+        let (sender, slot) = lines.claim_here(SENDERS, me, has_message::<T>)?;
+        Some((sender, slot.cast::<Offer<T>>().cast_mut()))
     }
 
     /// Takes the message of a sender that waits although the buffer is empty: it has no places, or all of
     /// them are reserved.
-    fn receive_from_a_sender(&mut self, lines: &Lines<'_, LINES>) -> Option<Received<T>> {
-        // SAFETY: what waits among the senders has brought an offer (`Link`, `SendArm`), and it is in
-        // place as long as its waiter is linked, under this lock.
-        let has_message =
-            |slot: *const ()| matches!(unsafe { &*slot.cast::<Offer<T>>() }, Offer::Message(_));
-        if let Some(sender) = lines.claim_with(SENDERS, Winner::Event, has_message) {
-            let message = take_message(offer_of(&sender));
-            return Some(Received::Message(message, Some(sender), None));
+    fn receive_from_a_sender(
+        &mut self,
+        room: &UnsafeCell<Room<T>>,
+        woken: &mut Option<Claimed>,
+        lines: &Lines<'_, LINES>,
+    ) -> Option<Step> {
+        if let Some(sender) = lines.claim_with(SENDERS, Winner::Event, has_message::<T>) {
+            replace(room.get(), Room::Full(take_message(offer_of(&sender))));
+            *woken = Some(sender);
+            return Some(Step::DoneAndWoke);
         }
         if lines.line(SENDERS).first_slot().is_some() {
-            return Some(Received::ToBeMade);
+            return Some(Step::ToBeMade);
         }
-        self.is_closed.then_some(Received::Closed)
+        self.is_closed.then_some(Step::Closed)
+    }
+
+    /// What is to be done when the lock is released.
+    #[inline]
+    pub(super) fn has_aftermath(&self, lines: &[Waiters; LINES]) -> Aftermath {
+        let is_clean = lines[OBSERVERS].is_empty() && !self.buffer.has_emptied();
+        if is_clean { Aftermath::None } else { Aftermath::Some }
+    }
+
+    /// Whether the buffer is all there is to a message that finds room, or is there.
+    #[inline]
+    pub(super) fn is_simple(&self, lines: &[Waiters; LINES]) -> bool {
+        !self.is_closed && lines[OBSERVERS].is_empty() && self.buffer.is_ready()
+    }
+
+    /// Whether there is nothing to be received, and nothing else to be done.
+    #[inline]
+    pub(super) fn has_nothing(&self, lines: &[Waiters; LINES]) -> bool {
+        self.buffer.len() == 0 && lines[SENDERS].is_empty() && self.is_simple(lines)
     }
 
     /// There is a place more than before: who has waited longest to send gets it.
@@ -206,7 +254,7 @@ impl<T> State<T> {
         receiver: Claimed,
         lines: &Lines<'_, LINES>,
     ) -> Result<Claimed, Claimed> {
-        // SAFETY: as in `receive_from_a_sender`.
+        // SAFETY: as in `has_message`.
         let has_none =
             |slot: *const ()| matches!(unsafe { &*slot.cast::<Offer<T>>() }, Offer::Right);
         match lines.claim_with(SENDERS, Winner::Event, has_none) {
@@ -252,6 +300,14 @@ impl<T> State<T> {
     }
 }
 
+/// Whether a sender that waits has brought its message.
+#[inline]
+fn has_message<T>(slot: *const ()) -> bool {
+    // SAFETY: what waits among the senders has brought an offer (`Link`, `SendArm`), and it is in place as
+    // long as its waiter is linked, under the lock that the caller holds.
+    matches!(unsafe { &*slot.cast::<Offer<T>>() }, Offer::Message(_))
+}
+
 /// The offer of a sender who was claimed.
 #[inline]
 fn offer_of<T>(sender: &Claimed) -> *mut Offer<T> {
@@ -266,7 +322,7 @@ pub(super) fn fill<T>(receiver: &Claimed, content: Room<T>) {
 
 /// Takes the message that is in `offer`. Under the lock.
 #[inline]
-fn take_message<T>(offer: *mut Offer<T>) -> T {
+pub(super) fn take_message<T>(offer: *mut Offer<T>) -> T {
     match replace(offer, Offer::Taken) {
         Offer::Message(message) => message,
         _ => unreachable!("a message was offered that is not there"),

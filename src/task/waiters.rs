@@ -206,6 +206,27 @@ impl Waiters {
         None
     }
 
+    /// Ends the longest wait, if it is that of a task of this worker that waits nowhere else: the shortest
+    /// way, for what happens most often. The caller must queue the task; what it has brought, and `accepts`
+    /// wants, comes with it.
+    #[inline]
+    pub(crate) fn claim_first_if_here(
+        &self,
+        here: *const Inbox,
+        accepts: impl Fn(*const ()) -> bool,
+    ) -> Option<(*const Core, *const ())> {
+        let waiter = self.0.front()?;
+        let &Seat { who, session, slot, chosen } = waiter.value();
+        let Who::Task(task) = who else { return None };
+        // SAFETY: the waiter was linked, so `push`'s caller kept the record alive.
+        let core = unsafe { &*task };
+        if !ptr::eq(core.home.get(), here) || !chosen.is_null() || !accepts(slot) {
+            return None;
+        }
+        self.0.remove(waiter);
+        core.phase.claim_on_own_worker(session, Winner::Event).then_some((task, slot))
+    }
+
     /// Like [`claim_first_of_any`](Self::claim_first_of_any), passing over those whose slot `accepts` does
     /// not want; they stay where they are.
     pub(crate) fn claim_first_with(
