@@ -111,6 +111,17 @@ impl<const LINES: usize> Lines<'_, LINES> {
         self.waiters[line].claim_first_of_any(self.here, winner)
     }
 
+    /// Like [`claim`](Self::claim), if who has waited longest has brought what is `wanted`.
+    #[inline]
+    pub(crate) fn claim_if(
+        &self,
+        line: usize,
+        winner: Winner,
+        wanted: impl Fn(*const ()) -> bool,
+    ) -> Option<Claimed> {
+        self.waiters[line].claim_first_if(self.here, winner, wanted)
+    }
+
     /// The line itself.
     #[inline]
     pub(crate) fn line(&self, line: usize) -> &Waiters {
@@ -247,8 +258,18 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
     ///
     /// The lock is taken for each of them, so that nobody spins for as long as a long line takes.
     pub(crate) fn wake_line(&self, line: usize, winner: Winner) {
+        self.wake_line_while(line, winner, |_| true);
+    }
+
+    /// Like [`wake_line`](Self::wake_line), up to the first who has not brought what is `wanted`.
+    pub(crate) fn wake_line_while(
+        &self,
+        line: usize,
+        winner: Winner,
+        wanted: impl Fn(*const ()) -> bool,
+    ) {
         loop {
-            let claimed = self.change(|_, lines| lines.claim(line, winner));
+            let claimed = self.change(|_, lines| lines.claim_if(line, winner, &wanted));
             if claimed.is_none() {
                 return;
             }
@@ -268,13 +289,31 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
         spot: Spot,
         attempt: impl FnOnce(&mut S, &Lines<'_, LINES>) -> Option<R>,
     ) -> Result<R, Winner> {
-        let Some(me) = me else { return self.attempt_or_block(wait, spot, attempt) };
+        self.attempt_or_stand(me, wait, |state, lines| attempt(state, lines).ok_or(spot), || ())
+    }
+
+    /// Like [`attempt_or_wait`](Self::attempt_or_wait); `attempt` says where to stand, and `standing` is
+    /// called once the waiter can be woken there.
+    ///
+    /// Not under the lock, so `standing` may wake others. It must not panic or wait.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn attempt_or_stand<R>(
+        &self,
+        me: Option<Running>,
+        wait: &Wait,
+        attempt: impl FnOnce(&mut S, &Lines<'_, LINES>) -> Result<R, Spot>,
+        standing: impl FnOnce(),
+    ) -> Result<R, Winner> {
+        let Some(me) = me else { return self.attempt_or_block(wait, attempt, standing) };
         let here = Arc::as_ptr(me.worker().inbox());
         let mut session = None;
         let waiter = OnceCell::new();
         let done = self.look(|state, waiters| {
             let done = attempt(state, &Lines { waiters, here });
-            if done.is_none() && me.may_switch() {
+            if let Err(spot) = done
+                && me.may_switch()
+            {
                 let opened = *session.insert(me.open(wait.reason));
                 let seat = || Seat::with_slot(Who::Task(me.core()), opened, spot.slot);
                 let waiter = waiter.get_or_init(|| Waiter::new(seat()));
@@ -283,9 +322,10 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
             }
             done
         });
-        if let Some(done) = done {
-            return Ok(done);
-        }
+        let line = match done {
+            Ok(done) => return Ok(done),
+            Err(spot) => spot.line,
+        };
         // Not under the lock, and before anything else is done: nothing was linked.
         me.assert_may_switch(wait.reason);
         let (Some(session), Some(waiter)) = (session, waiter.get()) else {
@@ -295,10 +335,11 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
         // cancellation may still be at it, under the lock.
         let leave = |waiter: &Waiter| {
             if !matches!(me.core().phase.winner(), Winner::Event | Winner::Closed) {
-                self.look(|_, waiters| waiters[spot.line].remove(waiter));
+                self.look(|_, waiters| waiters[line].remove(waiter));
             }
         };
         let _place = Place { waiter, leave };
+        standing();
         let deadline = wait.deadline.and_then(|at| me.worker().deadline_at(at));
         Err(me.park(session, deadline, wait.abort))
     }
@@ -307,27 +348,33 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
     fn attempt_or_block<R>(
         &self,
         wait: &Wait,
-        spot: Spot,
-        attempt: impl FnOnce(&mut S, &Lines<'_, LINES>) -> Option<R>,
+        attempt: impl FnOnce(&mut S, &Lines<'_, LINES>) -> Result<R, Spot>,
+        standing: impl FnOnce(),
     ) -> Result<R, Winner> {
         Blocked::with(|blocked| {
             let session = blocked.open();
-            let waiter = Waiter::new(Seat::with_slot(blocked.who(), session, spot.slot));
+            let waiter = OnceCell::new();
             let here = park::inbox_here();
             let done = self.look(|state, waiters| {
                 let done = attempt(state, &Lines { waiters, here });
-                if done.is_none() {
+                if let Err(spot) = done {
+                    let seat = || Seat::with_slot(blocked.who(), session, spot.slot);
+                    let waiter = waiter.get_or_init(|| Waiter::new(seat()));
                     // SAFETY: popped by its waker, or removed under the lock below.
-                    unsafe { waiters[spot.line].push(&waiter) };
+                    unsafe { waiters[spot.line].push(waiter) };
                 }
                 done
             });
-            if let Some(done) = done {
-                return Ok(done);
-            }
+            let line = match done {
+                Ok(done) => return Ok(done),
+                Err(spot) => spot.line,
+            };
+            standing();
             let winner = blocked.block(session, wait.deadline);
             // Whoever has won may still be at the node and the slot, under the lock.
-            self.look(|_, waiters| waiters[spot.line].remove(&waiter));
+            self.look(|_, waiters| {
+                waiter.get().into_iter().for_each(|it| waiters[line].remove(it))
+            });
             Err(winner)
         })
     }

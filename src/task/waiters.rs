@@ -193,8 +193,23 @@ impl Waiters {
     /// and a plain thread until the lock is released: so its slot may be used until then.
     #[inline]
     pub(crate) fn claim_first_of_any(&self, here: *const Inbox, winner: Winner) -> Option<Claimed> {
+        self.claim_first_if(here, winner, |_| true)
+    }
+
+    /// Like [`claim_first_of_any`](Self::claim_first_of_any), if the one who has waited longest has brought
+    /// what is `wanted`: nobody is passed over whose wait has not ended.
+    #[inline]
+    pub(crate) fn claim_first_if(
+        &self,
+        here: *const Inbox,
+        winner: Winner,
+        wanted: impl Fn(*const ()) -> bool,
+    ) -> Option<Claimed> {
         while let Some(waiter) = self.0.front() {
             let &Seat { who, session, slot, chosen } = waiter.value();
+            if !wanted(slot) && waiter.value().is_open() {
+                return None;
+            }
             self.0.remove(waiter);
             let whom = match who {
                 Who::Task(task) => claim_task(task, session, here, winner, chosen.is_null()),
@@ -219,6 +234,23 @@ impl Waiters {
             self.0.remove(waiter);
         }
         None
+    }
+
+    /// Counts those whose wait has not ended and who have brought what is `wanted`; those whose wait has
+    /// ended leave the queue. The caller holds the queue's lock.
+    pub(crate) fn count_if(&self, wanted: impl Fn(*const ()) -> bool) -> usize {
+        let mut count = 0;
+        let mut at = self.0.front();
+        while let Some(waiter) = at {
+            at = waiter.next();
+            let seat = waiter.value();
+            if !seat.is_open() {
+                self.0.remove(waiter);
+            } else if wanted(seat.slot) {
+                count += 1;
+            }
+        }
+        count
     }
 
     /// Whether anybody but `who` waits here. The caller holds the queue's lock.
