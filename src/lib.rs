@@ -49,6 +49,7 @@ pub mod task;
 mod scheduler;
 
 // Layer 5: the one door.
+mod asker;
 #[expect(unsafe_code, reason = "a coroutine that borrows from its caller's frame")]
 mod big_stack;
 mod blocked;

@@ -376,8 +376,9 @@ impl Running {
             core.unwinding.set(false);
             return Unwinding::No;
         }
-        if !self.worker().is_unwind_window() {
-            core.unwinding.set(true);
+        if !self.worker().is_unwind_window() && !core.unwinding.replace(true) {
+            // We have not begun it, so it is a panic.
+            core.is_cut.set(false);
         }
         if core.unwinding.get() { Unwinding::Yes } else { Unwinding::CannotTell }
     }
@@ -427,8 +428,11 @@ impl Running {
     /// Begins an unwind, or lets one that was caught go on.
     #[cold]
     pub(crate) fn unwind_with(self, payload: Box<dyn Any + Send>) -> ! {
+        // In a destructor: the unwind that runs it is the one that counts.
+        if self.unwinding() != Unwinding::Yes {
+            self.core().is_cut.set(payload.is::<Cancelled>());
+        }
         self.core().unwinding.set(true);
-        self.core().is_cut.set(payload.is::<Cancelled>());
         std::panic::resume_unwind(payload)
     }
 

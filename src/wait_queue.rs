@@ -134,6 +134,17 @@ impl<const LINES: usize> Lines<'_, LINES> {
         self.0[line].claim_first_with(park::inbox_here(), winner, accepts)
     }
 
+    /// Like [`claim`](Self::claim), if who has waited longest has brought what is `wanted`.
+    #[inline]
+    pub(crate) fn claim_if(
+        &self,
+        line: usize,
+        winner: Winner,
+        wanted: impl Fn(*const ()) -> bool,
+    ) -> Option<Claimed> {
+        self.0[line].claim_first_if(park::inbox_here(), winner, wanted)
+    }
+
     /// All lines.
     #[inline]
     pub(crate) fn all(&self) -> &[Waiters; LINES] {
@@ -240,7 +251,7 @@ impl<S> WaitQueue<S> {
     ) -> Winner {
         let wait = Wait { deadline, reason, abort };
         let attempt = |state: &mut S, _: &Lines<'_, 1>| ready(state).then_some(());
-        match self.attempt_or_wait(park::current(), &wait, ONLY, attempt, || ()) {
+        match self.attempt_or_wait(park::current(), &wait, ONLY, attempt) {
             Ok(()) => Winner::Event,
             Err(winner) => winner,
         }
@@ -307,13 +318,28 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
         wait: &Wait,
         spot: Spot,
         attempt: impl FnOnce(&mut S, &Lines<'_, LINES>) -> Option<R>,
-        before_it_waits: impl FnOnce(),
+    ) -> Result<R, Winner> {
+        self.attempt_or_stand(me, wait, |state, lines| attempt(state, lines).ok_or(spot), || ())
+    }
+
+    /// Like [`attempt_or_wait`](Self::attempt_or_wait); `attempt` says where to stand, and `standing` is
+    /// called once the waiter can be woken there.
+    ///
+    /// Not under the lock, so `standing` may wake others. It must not panic or wait.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn attempt_or_stand<R>(
+        &self,
+        me: Option<Running>,
+        wait: &Wait,
+        attempt: impl FnOnce(&mut S, &Lines<'_, LINES>) -> Result<R, Spot>,
+        standing: impl FnOnce(),
     ) -> Result<R, Winner> {
         let mut held = self.lock_for(me);
         let (state, lines) = held.parts();
         match attempt(state, &lines) {
-            Some(done) => Ok(done),
-            None => Err(held.wait(me, wait, spot, before_it_waits)),
+            Ok(done) => Ok(done),
+            Err(spot) => Err(held.wait(me, wait, spot, standing)),
         }
     }
 }
@@ -336,7 +362,7 @@ impl<S, const LINES: usize> Held<'_, S, LINES> {
     /// Queues up in a line, releases the lock, and waits: says who has ended that.
     ///
     /// As for [`Running::park`]; `None` for `me` is a thread without a runtime, which really waits.
-    /// `before_it_waits` is called when the lock is released: it must neither panic nor wait.
+    /// `standing` is called when the lock is released: it must neither panic nor wait.
     #[inline]
     #[track_caller]
     pub(crate) fn wait(
@@ -344,9 +370,9 @@ impl<S, const LINES: usize> Held<'_, S, LINES> {
         me: Option<Running>,
         wait: &Wait,
         spot: Spot,
-        before_it_waits: impl FnOnce(),
+        standing: impl FnOnce(),
     ) -> Winner {
-        let Some(me) = me else { return self.block(wait, spot, before_it_waits) };
+        let Some(me) = me else { return self.block(wait, spot, standing) };
         if !me.may_switch() {
             // Not under the lock, and before anything was linked.
             drop(self);
@@ -367,13 +393,13 @@ impl<S, const LINES: usize> Held<'_, S, LINES> {
             }
         };
         let _place = Place { waiter: &waiter, leave };
-        before_it_waits();
+        standing();
         let deadline = wait.deadline.and_then(|at| me.worker().deadline_at(at));
         me.park(session, deadline, wait.abort)
     }
 
     #[cold]
-    fn block(self, wait: &Wait, spot: Spot, before_it_waits: impl FnOnce()) -> Winner {
+    fn block(self, wait: &Wait, spot: Spot, standing: impl FnOnce()) -> Winner {
         let Held { queue, word } = self;
         Blocked::with(|blocked| {
             let session = blocked.open();
@@ -381,7 +407,7 @@ impl<S, const LINES: usize> Held<'_, S, LINES> {
             // SAFETY: popped by its waker, or removed under the lock below.
             unsafe { queue.lines[spot.line].push(&waiter) };
             drop(word);
-            before_it_waits();
+            standing();
             let winner = blocked.block(session, wait.deadline);
             // Whoever has won may still be at the node and the slot, under the lock.
             queue.look(|_, waiters| waiters[spot.line].remove(&waiter));

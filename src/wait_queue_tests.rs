@@ -20,6 +20,7 @@ use crate::task::phase::Session;
 use crate::task::phase::Winner;
 use crate::task::waiters::Seat;
 use crate::task::waiters::Waiter;
+use crate::task::waiters::Waiters;
 use crate::task::waiters::Who;
 use loom::cell::UnsafeCell;
 use loom::sync::Notify;
@@ -95,19 +96,35 @@ impl Worker {
         early: Option<Winner>,
         locals: usize,
     ) -> Option<Winner> {
+        let attempt = |state: &mut S, _: &Waiters| {
+            if ready(state) { Ok(()) } else { Err(ptr::null()) }
+        };
+        self.wait_with(queue, attempt, || (), early, locals)
+    }
+
+    /// Like `wait`, for who may bring something with it, and does something once it stands in the line.
+    pub(crate) fn wait_with<S>(
+        &self,
+        queue: &WaitQueue<S>,
+        attempt: impl FnOnce(&mut S, &Waiters) -> Result<(), *const ()>,
+        standing: impl FnOnce(),
+        early: Option<Winner>,
+        locals: usize,
+    ) -> Option<Winner> {
         let mut opened: Option<Session> = None;
         let waiter = std::cell::OnceCell::new();
         let got = queue.with(|state, line| {
-            if ready(state) {
-                return true;
-            }
+            let Err(slot) = attempt(state, line) else { return true };
             let session = *opened.insert(self.core.phase.open());
-            let waiter =
-                waiter.get_or_init(|| Waiter::new(Seat::new(Who::Task(&*self.core), session)));
+            let seat = || Seat::with_slot(Who::Task(&*self.core), session, slot);
+            let waiter = waiter.get_or_init(|| Waiter::new(seat()));
             // SAFETY: removed below, under the lock.
             unsafe { line.push(waiter) };
             false
         });
+        if !got {
+            standing();
+        }
         let mut queued = false;
         if !got {
             // Switched away. Timers and cancellations claim here and nowhere else.

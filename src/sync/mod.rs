@@ -7,9 +7,23 @@
 //! served first in, first out.
 
 mod event;
+mod itself;
+mod lock;
+#[expect(unsafe_code, reason = "lends what it guards to who has locked it")]
+mod mutex;
+mod poison;
 mod semaphore;
 
 pub use event::AlreadySet;
 pub use event::Event;
+pub use mutex::Mutex;
+pub use mutex::MutexGuard;
 pub use semaphore::Permit;
 pub use semaphore::Semaphore;
+pub use std::sync::Arc;
+pub use std::sync::LockResult;
+pub use std::sync::PoisonError;
+pub use std::sync::TryLockError;
+pub use std::sync::TryLockResult;
+pub use std::sync::Weak;
+pub use std::sync::atomic;

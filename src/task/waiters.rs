@@ -198,7 +198,22 @@ impl Waiters {
     /// and a plain thread until the lock is released: so its slot may be used until then.
     #[inline]
     pub(crate) fn claim_first_of_any(&self, here: *const Inbox, winner: Winner) -> Option<Claimed> {
+        self.claim_first_if(here, winner, |_| true)
+    }
+
+    /// Like [`claim_first_of_any`](Self::claim_first_of_any), if the one who has waited longest has brought
+    /// what is `wanted`: nobody is passed over whose wait has not ended.
+    #[inline]
+    pub(crate) fn claim_first_if(
+        &self,
+        here: *const Inbox,
+        winner: Winner,
+        wanted: impl Fn(*const ()) -> bool,
+    ) -> Option<Claimed> {
         while let Some(waiter) = self.0.front() {
+            if !wanted(waiter.value().slot) && waiter.value().is_open() {
+                return None;
+            }
             if let Some(claimed) = self.claim(waiter, here, winner) {
                 return Some(claimed);
             }

@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["coroutine"],
     &["hooks", "task"],
     &["scheduler"],
-    &["park", "wait_queue", "wait_any", "blocked", "big_stack"],
+    &["park", "wait_queue", "wait_any", "blocked", "asker", "big_stack"],
     &["scope", "pool", "runtime", "time", "unblock"],
     &["sync", "channel"],
     &["io", "net", "os", "fs", "process", "signal", "thread", "lowlevel"],
