@@ -145,6 +145,11 @@ impl<const LINES: usize> Lines<'_, LINES> {
         self.0[line].claim_first_if(park::inbox_here(), winner, wanted)
     }
 
+    /// Has the cache fetch what the next claims in a line lead to.
+    pub(crate) fn look_ahead(&self, line: usize) {
+        self.0[line].look_ahead(park::inbox_here());
+    }
+
     /// All lines.
     #[inline]
     pub(crate) fn all(&self) -> &[Waiters; LINES] {

@@ -134,6 +134,7 @@ impl Lock {
             match &claimed {
                 Some(next) => {
                     self.owner.store(next.slot().addr(), Ordering::Relaxed);
+                    lines.look_ahead(0);
                     if lines.line(0).is_empty() {
                         // Relaxed: the wake-up tells the next owner, and what lies before it.
                         self.state.store(LOCKED, Ordering::Relaxed);

@@ -181,6 +181,9 @@ pub(crate) struct Core {
     pub(crate) stack: Cell<Class>,
     /// `None` before the first step and after the last. Only the scheduler touches it.
     pub(crate) coroutine: UnsafeCell<Option<Coroutine>>,
+    /// The inbox of the task's worker, which outlives the task.
+    pub(crate) home: Cell<*const Inbox>,
+    pub(crate) id: TaskId,
 
     innermost: Cell<*const CancelNode>,
     pub(crate) base: CancelNode,
@@ -190,12 +193,9 @@ pub(crate) struct Core {
     pub(crate) raises: Cell<u32>,
     /// One for the scheduler until the task has ended, one for its handle, one for each `TaskRef`.
     refs: Cell<u32>,
-    pub(crate) id: TaskId,
     pub(crate) name: Name,
     /// Empty when the task has ended.
     pub(crate) bindings: ManuallyDrop<Bindings>,
-    /// The inbox of the task's worker, which outlives the task.
-    pub(crate) home: Cell<*const Inbox>,
     /// What a wake-up from another thread is written on: it names the whole allocation that this record is
     /// the beginning of.
     pub(crate) letter: UnsafeCell<Letter>,

@@ -166,6 +166,28 @@ impl Waiters {
         }
     }
 
+    /// Has the cache fetch what the next claims lead to, each a step further than the last call did: the
+    /// frames of the first task, the record of the second, and the third one's waiter. The caller holds the
+    /// queue's lock.
+    ///
+    /// With a thousand tasks in line none of that is in the second-level cache, and each leads to the next:
+    /// a turn of a lock takes half as long again without this.
+    pub(crate) fn look_ahead(&self, here: *const Inbox) {
+        let Some(first) = self.0.front() else { return };
+        if let Some(core) = first.value().task_of(here) {
+            core.prefetch();
+        }
+        let Some(second) = first.next() else { return };
+        if let Who::Task(core) = second.value().who {
+            Core::prefetch_record(core);
+        }
+        if let Some(third) = second.next() {
+            let node = ptr::from_ref(third);
+            sys::prefetch(node.cast());
+            sys::prefetch(node.wrapping_add(1).cast());
+        }
+    }
+
     /// Ends the longest wait in a queue of one worker's tasks; the caller must queue the task.
     #[inline]
     pub(crate) fn claim_first(&self) -> Option<&Core> {
@@ -305,6 +327,13 @@ impl Waiters {
 }
 
 impl Seat {
+    /// The task that waits, if it is one of this worker's.
+    fn task_of(&self, here: *const Inbox) -> Option<&Core> {
+        let Who::Task(core) = self.who else { return None };
+        // SAFETY: a linked waiter's record is alive (`push`).
+        Some(unsafe { &*core }).filter(|core| ptr::eq(core.home.get(), here))
+    }
+
     /// Whether the wait has not ended. It may at any moment, unless only the lock's holder could end it.
     fn is_open(&self) -> bool {
         let open = match self.who {
