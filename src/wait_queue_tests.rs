@@ -148,6 +148,23 @@ impl Worker {
         Some(winner)
     }
 
+    /// One wait in the lines that `enter` queues up in, unless it says that there is nothing to wait for: who
+    /// has ended it. `early` is as for `wait`.
+    pub(crate) fn wait_in_lines(
+        &self,
+        enter: impl FnOnce(Who, Session) -> bool,
+        early: Option<Winner>,
+    ) -> Winner {
+        let session = self.core.phase.open();
+        let waits = enter(Who::Task(&*self.core), session);
+        if !waits && self.core.phase.claim(session, Winner::Own) {
+            return Winner::Own;
+        }
+        let queued = early.is_some_and(|winner| self.core.phase.claim(session, winner));
+        self.run_until_queued(queued);
+        self.core.phase.winner()
+    }
+
     /// Has the task wait in a line, behind all others, until `has_left`.
     pub(crate) fn waits_in<S>(&self, queue: &WaitQueue<S>) -> Box<Waiter> {
         let waiter =

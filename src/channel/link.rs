@@ -434,3 +434,7 @@ impl<T> fmt::Debug for Link<T> {
         f.debug_struct("Link").finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, loom))]
+#[path = "link_tests.rs"]
+mod loom_tests;
