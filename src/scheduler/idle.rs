@@ -17,12 +17,21 @@ use crate::task::cancel::Cause;
 use crate::task::local;
 use crate::task::phase::Winner;
 use std::fmt::Write;
+use std::hint;
 use std::time::Duration;
 
 /// A deadline that was set for less than this is kept as exactly as the kernel wakes threads (34 µs
 /// late in the median), with a timerfd and its one or two further system calls; a later one may be up to
 /// a millisecond late, so that one wake-up serves all that are due in the same millisecond.
 pub(super) const PRECISE_BELOW: Nanos = 10_000_000;
+
+/// A letter that came so soon after the worker fell asleep would have been met by one that had looked out
+/// for it: waking a thread takes longer than that, and as much of the waker's time.
+const WORTH_LOOKING_OUT: Nanos = 100_000;
+
+/// Looks for a letter before the worker falls asleep: some 10 to 30 µs, by the processor. A look that was
+/// in vain is the last one until another letter has come so soon.
+const LOOKS_FOR_LETTERS: u32 = 500;
 
 /// How soon a worker looks for other threads again, if one that it has seen may be about to leave.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -61,6 +70,9 @@ impl Worker {
         if !self.settlers.is_empty() || self.clock.is_virtual() {
             return self.idle_in_a_test();
         }
+        if self.look_out_for_letters() {
+            return self.read_inbox();
+        }
         let mut until = None;
         if self.nothing_is_in_sight() {
             until = self.look_for_deadlock();
@@ -69,11 +81,36 @@ impl Worker {
             }
         }
         if self.inbox.fall_asleep() {
+            let asleep_at = self.clock.now();
             self.poll(self.timeout(until));
+            self.note_what_woke_it(asleep_at);
             self.read_inbox();
             self.expire_timers();
             // That was a look around: a worker that sleeps between requests needs no second one.
             self.steps_left.set(STEPS_PER_POLL);
+        }
+    }
+
+    /// Waits for a letter without falling asleep, if the last ones came soon enough: whether one is there.
+    fn look_out_for_letters(&self) -> bool {
+        let looks = self.looks_for_letters.get();
+        for _ in 0..looks {
+            if !self.inbox.is_empty() {
+                return true;
+            }
+            hint::spin_loop();
+        }
+        if looks > 0 {
+            self.looks_for_letters.set(0);
+        }
+        false
+    }
+
+    /// After a sleep since `asleep_at`, before the letters are read.
+    fn note_what_woke_it(&self, asleep_at: Nanos) {
+        let soon = self.clock.now().saturating_sub(asleep_at) < WORTH_LOOKING_OUT;
+        if soon && self.inbox.has_letters() && sys::has_several_processors() {
+            self.looks_for_letters.set(LOOKS_FOR_LETTERS);
         }
     }
 

@@ -127,6 +127,8 @@ pub(crate) struct Worker {
     next_period: Cell<Nanos>,
     /// Bytes of stacks that had been returned when the heap was trimmed last.
     returned_at_trim: Cell<usize>,
+    /// Looks for letters before the worker falls asleep: none, unless they came soon lately.
+    looks_for_letters: Cell<u32>,
     /// Rounds of the loop until a worker that never sleeps looks at its idle stacks.
     rounds_left: Cell<u32>,
     pub(crate) records: Records,
@@ -185,6 +187,7 @@ impl Worker {
             stacks: RefCell::new(Stacks::new()),
             next_period: Cell::new(Nanos::MAX),
             returned_at_trim: Cell::new(0),
+            looks_for_letters: Cell::new(0),
             rounds_left: Cell::new(memory::ROUNDS_PER_LOOK),
             records: Records::new(),
             default_stack,

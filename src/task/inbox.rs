@@ -124,6 +124,12 @@ impl Inbox {
         self.head.load(Ordering::Relaxed).is_null()
     }
 
+    /// Whether there is a letter, although the worker may be asleep.
+    pub(crate) fn has_letters(&self) -> bool {
+        let head = self.head.load(Ordering::Relaxed);
+        !head.is_null() && head != ASLEEP
+    }
+
     /// Wakes the worker without a letter, wherever it sleeps.
     pub(crate) fn ring(&self) {
         self.bell.ring();
