@@ -109,8 +109,11 @@ impl Worker {
     /// After a sleep since `asleep_at`, before the letters are read.
     fn note_what_woke_it(&self, asleep_at: Nanos) {
         let soon = self.clock.now().saturating_sub(asleep_at) < WORTH_LOOKING_OUT;
-        if soon && self.inbox.has_letters() && sys::has_several_processors() {
-            self.looks_for_letters.set(LOOKS_FOR_LETTERS);
+        if self.inbox.has_letters() {
+            self.has_heard_of_others.set(true);
+            if soon && sys::has_several_processors() {
+                self.looks_for_letters.set(LOOKS_FOR_LETTERS);
+            }
         }
     }
 
@@ -223,6 +226,11 @@ impl Worker {
     /// not known whether it wakes somebody.
     #[cold]
     fn look_for_deadlock(&self) -> Option<Nanos> {
+        // Counting threads is five system calls. Who has left a letter just now will hardly be gone; if it
+        // leaves no other one soon, they are counted.
+        if self.has_heard_of_others.replace(false) {
+            return self.deadline_after(LOOK_AGAIN);
+        }
         match offload::helpers().others() {
             Others::Exist => self.warn_once("every task waits for another thread"),
             Others::MayBeLeaving => return self.deadline_after(LOOK_AGAIN),

@@ -127,6 +127,8 @@ pub(crate) struct Worker {
     next_period: Cell<Nanos>,
     /// Bytes of stacks that had been returned when the heap was trimmed last.
     returned_at_trim: Cell<usize>,
+    /// A letter has ended the last sleep.
+    has_heard_of_others: Cell<bool>,
     /// Looks for letters before the worker falls asleep: none, unless they came soon lately.
     looks_for_letters: Cell<u32>,
     /// Rounds of the loop until a worker that never sleeps looks at its idle stacks.
@@ -187,6 +189,7 @@ impl Worker {
             stacks: RefCell::new(Stacks::new()),
             next_period: Cell::new(Nanos::MAX),
             returned_at_trim: Cell::new(0),
+            has_heard_of_others: Cell::new(false),
             looks_for_letters: Cell::new(0),
             rounds_left: Cell::new(memory::ROUNDS_PER_LOOK),
             records: Records::new(),
