@@ -42,6 +42,7 @@ mod offload;
 mod offload_turns;
 mod on_failure;
 mod originals;
+mod originals_channels;
 mod originals_net;
 mod panic;
 mod pipe;

@@ -3,8 +3,8 @@
 //! Each test expects what its script's comments promise; where giambio for Rust has decided
 //! otherwise, the test says so. A line of the log is the second and what the script prints.
 //!
-//! `originals_net` has the scripts with sockets. Left out: `queue`, `memory_channel`, `task_ipc` and
-//! `task_ipc2`, which need channels, and `socket_ssl`, which needs TLS.
+//! `originals_net` has the scripts with sockets, `originals_channels` those with channels. Left out:
+//! `task_ipc2`, which is `task_ipc` over a pipe, and `socket_ssl`, which needs TLS.
 
 use crate::Log;
 use crate::fail;
