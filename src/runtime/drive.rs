@@ -8,6 +8,7 @@
 
 use super::Runtime;
 use super::refuse_nesting;
+use super::threads::Threads;
 use crate::park;
 pub use crate::park::Tick;
 use crate::park::Worker;
@@ -267,12 +268,13 @@ impl Runtime {
         host: impl FnOnce(&mut Driver<'_, T>) -> R,
     ) -> (R, Option<T>) {
         refuse_nesting("giambio::Runtime::drive");
-        // SAFETY: `main` and its value live in this frame, and what they borrow outlives it. It ends
-        // after the task, whatever `host` does: a return and a panic of `host` both lead to
+        let threads = Threads::new();
+        // SAFETY: `main`, its value and the threads live in this frame, and what they borrow outlives it.
+        // It ends after the last task, whatever `host` does: a return and a panic of `host` both lead to
         // `finish_alone`, which returns when every task has ended, and until `end` an unwind aborts
         // (I2). `host` is lent a reference to the driver for less than this call, so neither of them
         // can be kept, and forgetting the reference ends nothing.
-        let joined = unsafe { self.admit(|| Some(main())) };
+        let joined = unsafe { self.admit(&threads, || Some(main())) };
         // SAFETY: the handle's share of the record is ours until the release below.
         let record = unsafe { joined.as_ref() };
         let begun = self.worker.begin(&record.core);
@@ -320,7 +322,7 @@ fn judge<R, T>(
             Err(payload)
         }
         (Err(payload), Outcome::Panicked(Some(second))) => {
-            record::log_lost(main, second);
+            record::log_lost(&main.name, main.id, second);
             Err(payload)
         }
         (Err(payload), outcome) => {

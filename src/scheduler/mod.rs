@@ -157,7 +157,22 @@ pub(crate) struct Worker {
     /// Other threads were named as the only ones that could wake a task.
     warned: Cell<bool>,
     root: Cell<*const CancelNode>,
+    /// The structure layer's word: its `Threads`, while there is a main task.
+    pub(crate) threads: Cell<*const ()>,
     host: Host,
+}
+
+/// The first number of a block that nobody has had.
+#[inline]
+fn new_block() -> u64 {
+    static NEXT_BLOCK: AtomicU64 = AtomicU64::new(0);
+    NEXT_BLOCK.fetch_add(1, Ordering::Relaxed) * TASK_IDS_PER_BLOCK + 1
+}
+
+/// A number for a task that another thread's worker will make: the only one that is used of its block.
+#[cold]
+pub(crate) fn new_task_id_elsewhere() -> TaskId {
+    TaskId(new_block())
 }
 
 impl Worker {
@@ -208,12 +223,19 @@ impl Worker {
             report: RefCell::new(None),
             warned: Cell::new(false),
             root: Cell::new(ptr::null()),
+            threads: Cell::new(ptr::null()),
             host: Host::default(),
         })
     }
 
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The main task's own scope, between `begin` and `end`.
+    pub(crate) fn root(&self) -> Option<&CancelNode> {
+        // SAFETY: set by `begin` to a node of the main task, whose record lives until after `end`.
+        unsafe { self.root.get().as_ref() }
     }
 
     /// The class of the stacks of tasks that ask for none in particular.
@@ -224,11 +246,9 @@ impl Worker {
     /// A number that no other task of the process has had.
     #[inline]
     pub(crate) fn new_task_id(&self) -> TaskId {
-        static NEXT_BLOCK: AtomicU64 = AtomicU64::new(0);
         let mut id = self.last_task_id.get() + 1;
         if id % TASK_IDS_PER_BLOCK == 1 {
-            let block = NEXT_BLOCK.fetch_add(1, Ordering::Relaxed);
-            id = block * TASK_IDS_PER_BLOCK + 1;
+            id = new_block();
         }
         self.last_task_id.set(id);
         TaskId(id)
@@ -485,6 +505,7 @@ impl Worker {
                 }
             }
             Message::CallEnded => self.end_call(),
+            Message::Errand(errand) => errand.run(),
             Message::Nudge(token) => {
                 if let Some(key) = SourceKey::from_token(token) {
                     self.reactor.nudge(key, |core| self.queue.push(core));
