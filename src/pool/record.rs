@@ -110,6 +110,14 @@ impl<T> Receiver<T> for () {
 }
 
 impl<T> Joined<T> {
+    /// Whether the task has come to an outcome, which nobody has taken, although it may still wait for
+    /// others. Not while it runs.
+    pub(crate) fn has_ended(&self) -> bool {
+        // SAFETY: as in `replace`.
+        let outcome = unsafe { &*self.outcome.get() };
+        !matches!(**outcome, Outcome::Pending)
+    }
+
     /// Whether there is a value to take. Only the owner of the handle, once the task has ended.
     pub(crate) fn has_returned(&self) -> bool {
         // SAFETY: as in `replace`.

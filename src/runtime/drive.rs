@@ -159,7 +159,7 @@ impl<T> Driver<'_, T> {
         self.worker.is_done()
     }
 
-    /// Takes the value of the main closure, if that has returned. [`drive`](Runtime::drive) then returns
+    /// Takes the value of the main closure, if that has returned and no [thread](crate::thread) is left. [`drive`](Runtime::drive) then returns
     /// `None` in its place.
     pub fn take_value(&mut self) -> Option<T> {
         // SAFETY: `drive` releases the record after its closure, and this value lives in that closure.
@@ -215,7 +215,7 @@ impl Runtime {
     /// borrow the driver use [`lowlevel::tick`](crate::lowlevel::tick).
     ///
     /// When `host` has returned or panicked, what is unfinished is cancelled from `main` on and run to its
-    /// end: destructors run, what is shielded completes, and really waits. Then this returns what `host` has
+    /// end, and so are the [threads](crate::thread) that are left when `main` ends earlier: destructors run, what is shielded completes, and really waits. Then this returns what `host` has
     /// returned, and the value of `main`: `None` if that was cut, or if its value was
     /// [taken](Driver::take_value).
     ///
@@ -285,7 +285,7 @@ impl Runtime {
                 "giambio: the child of a fork has left `drive`; it may only exec or _exit\n",
             ]);
         }
-        let first = if record.core.finished.get() { First::Main } else { First::Host };
+        let first = if record.has_ended() { First::Main } else { First::Host };
         self.worker.finish_alone();
         self.worker.end(begun);
         let outcome = record.take_outcome();

@@ -50,7 +50,8 @@ const MAIN_STACK_BYTES: usize = 8 << 20;
 
 /// Runs `main` as the first task of a new runtime on this thread, and returns its value.
 ///
-/// It returns when `main` has; the tasks that `main` starts live in pools, which have ended by then.
+/// It returns when `main` has; the tasks that `main` starts live in pools, which have ended by then. A
+/// [thread](crate::thread) that is left then is cancelled, and has ended when this returns.
 ///
 /// # Panics
 ///

@@ -20,6 +20,7 @@ use crate::runtime::threads;
 use crate::task::Identity;
 use crate::task::Name;
 use crate::task::TaskId;
+use std::ffi::CString;
 use std::io;
 use std::panic::Location;
 use std::sync::Arc;
@@ -180,7 +181,10 @@ impl Builder {
     #[track_caller]
     pub(super) fn identity(self, id: TaskId) -> Arc<Identity> {
         let name = self.name.inspect(|name| {
-            assert!(!name.contains('\0'), "thread name may not contain interior null bytes");
+            // In std's words.
+            if let Err(null) = CString::new(name.as_str()) {
+                panic!("thread name may not contain interior null bytes: {null:?}");
+            }
         });
         Identity::new(id, Location::caller(), name.map(Into::into))
     }

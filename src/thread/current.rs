@@ -12,6 +12,8 @@ use crate::task::TaskId;
 use crate::time;
 use crate::wait_queue::WaitQueue;
 use std::fmt;
+use std::panic::RefUnwindSafe;
+use std::panic::UnwindSafe;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -42,6 +44,10 @@ enum Who {
     Task(Arc<Identity>),
     System(thread::Thread),
 }
+
+// A token is there or not: nothing of it is ever left half changed.
+impl UnwindSafe for Thread {}
+impl RefUnwindSafe for Thread {}
 
 /// A thread's number, which no other thread of the process ever has.
 ///
