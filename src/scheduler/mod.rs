@@ -9,6 +9,7 @@
 mod drive;
 mod idle;
 mod memory;
+mod numbers;
 pub(crate) mod offload;
 pub(crate) mod reactor;
 pub(crate) mod records;
@@ -30,9 +31,7 @@ use crate::stack::report_overflows;
 use crate::sys;
 use crate::task;
 use crate::task::Core;
-use crate::task::TaskId;
 use crate::task::TaskRef;
-use crate::task::cancel::CancelId;
 use crate::task::cancel::CancelNode;
 use crate::task::cancel::Cause;
 use crate::task::inbox::CancelKey;
@@ -47,6 +46,7 @@ use crate::task::waiters::Waiters;
 use drive::Host;
 pub use drive::Tick;
 pub(crate) use idle::DEADLINE_PASSED;
+pub(crate) use numbers::new_task_id_elsewhere;
 use offload::Share;
 use reactor::Reactor;
 use reactor::SourceKey;
@@ -78,10 +78,6 @@ use watch::Watch;
 /// An empty `epoll_wait` costs some 105 ns, as much as a dozen yields; at each 61st step it is 2 ns. An
 /// odd number does not beat with batches of a power of two.
 const STEPS_PER_POLL: u32 = 61;
-
-/// Task numbers that a worker takes at once: the counter that all workers share costs a locked
-/// addition, 5 ns of the 70 that a spawn takes.
-const TASK_IDS_PER_BLOCK: u64 = 256;
 
 /// What a deadline does when it passes.
 #[derive(Clone, Copy, Debug)]
@@ -162,19 +158,6 @@ pub(crate) struct Worker {
     host: Host,
 }
 
-/// The first number of a block that nobody has had.
-#[inline]
-fn new_block() -> u64 {
-    static NEXT_BLOCK: AtomicU64 = AtomicU64::new(0);
-    NEXT_BLOCK.fetch_add(1, Ordering::Relaxed) * TASK_IDS_PER_BLOCK + 1
-}
-
-/// A number for a task that another thread's worker will make: the only one that is used of its block.
-#[cold]
-pub(crate) fn new_task_id_elsewhere() -> TaskId {
-    TaskId(new_block())
-}
-
 impl Worker {
     pub(crate) fn new(
         clock: Clock,
@@ -241,24 +224,6 @@ impl Worker {
     /// The class of the stacks of tasks that ask for none in particular.
     pub(crate) fn default_stack(&self) -> Class {
         self.default_stack
-    }
-
-    /// A number that no other task of the process has had.
-    #[inline]
-    pub(crate) fn new_task_id(&self) -> TaskId {
-        let mut id = self.last_task_id.get() + 1;
-        if id % TASK_IDS_PER_BLOCK == 1 {
-            id = new_block();
-        }
-        self.last_task_id.set(id);
-        TaskId(id)
-    }
-
-    #[inline]
-    pub(crate) fn new_cancel_id(&self) -> CancelId {
-        let id = self.next_scope.get();
-        self.next_scope.set(id + 1);
-        CancelId(id)
     }
 
     /// Queues a new task whose stack is reserved.
