@@ -2,7 +2,6 @@
 //!
 //! What to look for: the program is written against std's names, in a macro, and is compiled twice. Inside of
 //! `giambio::run` each connection is a task with a small stack, and all of them share the calling thread.
-//!
 //! Run it: `cargo run --example std_port`.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]

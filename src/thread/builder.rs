@@ -45,7 +45,6 @@ use std::thread;
 /// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it spawns"]
-#[expect(clippy::new_without_default, reason = "std's has none either")]
 pub struct Builder {
     name: Option<String>,
     stack_size: Option<usize>,
@@ -53,6 +52,7 @@ pub struct Builder {
 
 impl Builder {
     /// The options of [`spawn`](super::spawn): no name, the usual stack size.
+    #[expect(clippy::new_without_default, reason = "std's has none either")]
     pub fn new() -> Self {
         Self { name: None, stack_size: None }
     }

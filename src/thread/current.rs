@@ -320,7 +320,11 @@ fn park_until(me: Running, deadline: Option<Instant>) {
 #[must_use]
 pub fn panicking() -> bool {
     match park::running() {
-        Some(me) => me.unwinding() == Unwinding::Yes && !me.core().is_cut.get(),
+        Some(me) => {
+            // A panic is first seen when somebody looks; a cancellation is known from its beginning.
+            let is_known = me.core().unwinding.get();
+            me.unwinding() == Unwinding::Yes && !(is_known && me.core().is_cut.get())
+        }
         None => thread::panicking(),
     }
 }

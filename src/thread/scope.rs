@@ -74,6 +74,7 @@ pub struct Scope<'scope, 'env: 'scope> {
     env: PhantomData<&'env mut &'env ()>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one lies in the frame of each call of `scope`")]
 enum Kind {
     Tasks {
         crew: Crew,

@@ -62,8 +62,10 @@ fn no_stack_here() {
         let error = large().spawn(|| ()).map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::OutOfMemory);
         assert!(error.to_string().contains("RLIMIT_AS"), "{error}");
-        let refused = |scope| large().spawn_scoped(scope, || ()).map(drop).unwrap_err();
-        assert_eq!(thread::scope(refused).to_string(), error.to_string());
+        thread::scope(|scope| {
+            let again = large().spawn_scoped(scope, || ()).map(drop).unwrap_err();
+            assert_eq!(again.to_string(), error.to_string());
+        });
         lift();
         assert!(!bystander.is_finished());
         assert_eq!(large().spawn(|| 7).unwrap().join().unwrap(), 7);

@@ -97,7 +97,7 @@ fn a_name_with_a_null_byte_is_refused() {
 fn a_long_name_is_kept_whole() {
     let name = "long ".repeat(100);
     let spawn = || {
-        let thread = Builder::new().name(name.clone()).spawn(|| thread::current()).unwrap();
+        let thread = Builder::new().name(name.clone()).spawn(thread::current).unwrap();
         thread.join().unwrap().name().map(String::from)
     };
     assert_eq!(run(spawn), Some(name.clone()));

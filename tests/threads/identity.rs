@@ -134,7 +134,7 @@ fn a_thread_is_known_after_its_end_and_its_runtimes() {
         thread
     });
     assert_eq!(thread.name(), Some("gone"));
-    assert_eq!(std::thread::spawn(move || thread.id()).join().is_ok(), true);
+    assert!(std::thread::spawn(move || thread.id()).join().is_ok());
 }
 
 #[test]

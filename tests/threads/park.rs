@@ -325,7 +325,7 @@ fn four_plain_threads_unpark_a_thousand_tasks() {
             })
         });
         tasks.into_iter().for_each(|task| task.join().unwrap());
-        unparkers.map(|unparker| unparker.join().unwrap());
+        unparkers.into_iter().for_each(|unparker| unparker.join().unwrap());
     });
 }
 

@@ -18,20 +18,20 @@ use std::sync::mpsc::channel;
 #[test]
 fn mays_unpark() {
     run(|| {
-        let mut seen = 0;
+        let mut seen = Vec::new();
         thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 thread::current().unpark();
-                seen = 5;
+                seen.push(5);
                 thread::park();
-                seen = 10;
+                seen.push(10);
                 thread::park();
             });
             giambio::testing::settle();
             assert!(!thread.is_finished());
             thread.thread().unpark();
         });
-        assert_eq!(seen, 10);
+        assert_eq!(seen, [5, 10]);
     });
 }
 

@@ -189,7 +189,7 @@ fn a_value_that_starts_a_thread_when_it_is_dropped_is_waited_for() {
 #[test]
 fn values_may_borrow() {
     everywhere(|| {
-        let words = vec![String::from("a"), String::from("bcd")];
+        let words = [String::from("a"), String::from("bcd")];
         let longest = thread::scope(|scope| {
             let thread = scope.spawn(|| words.iter().max_by_key(|word| word.len()).unwrap());
             thread.join().unwrap()
@@ -203,8 +203,8 @@ fn a_borrow_ends_with_the_scope_also_where_nothing_is_used() {
     // Compiles as with std: the closure captures a reference to a reference.
     fn matches_nothing(of: &u8) {
         thread::scope(|scope| {
-            scope.spawn(|| match of {
-                _ => (),
+            scope.spawn(|| {
+                let _ = of;
             });
         });
     }

@@ -196,7 +196,7 @@ fn waiting_for_its_turn_on_a_helper_thread() {
         thread::spawn(move || {
             giambio::unblock(move || {
                 begun.trigger(()).unwrap();
-                drop(wait.recv());
+                let _ = wait.recv();
             });
         });
         go_on.wait();

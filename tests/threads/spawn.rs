@@ -38,7 +38,7 @@ fn a_spawn_does_not_switch_and_threads_begin_in_their_order() {
             thread::spawn(move || log.add(name))
         });
         log.add("main");
-        threads.map(|thread| thread.join().unwrap());
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
         log.assert(&["main", "first", "second", "third"]);
     });
 }

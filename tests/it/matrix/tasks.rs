@@ -144,7 +144,7 @@ fn scope_end(test: Test<'_>) {
     let (event, live, left_behind) = (Event::new(), AtomicUsize::new(0), Cell::new(false));
     let wait = || {
         live.fetch_add(1, Ordering::Relaxed);
-        let _ending = OnDrop::new(|| drop(live.fetch_sub(1, Ordering::Relaxed)));
+        let _ending = OnDrop::new(|| _ = live.fetch_sub(1, Ordering::Relaxed));
         event.wait();
     };
     let call = || {

@@ -28,7 +28,6 @@ pub(in super::super) fn spawning(facts: &mut Facts) {
         thread::yield_now();
     }
     facts.end("when it has ended", ended.join());
-    thread::sleep(Duration::ZERO);
     facts.note("parallelism", thread::available_parallelism().is_ok());
 }
 
@@ -135,7 +134,7 @@ pub(in super::super) fn failing_scopes(facts: &mut Facts) {
             thread::scope(|scope| {
                 drop(scope.spawn(|| fail("lost")));
                 scope.spawn(|| {
-                    thread::sleep(Duration::from_millis(1));
+                    thread::park_timeout(Duration::from_millis(1));
                     ended.fetch_add(1, Ordering::Relaxed);
                 });
                 fail("body")

@@ -38,11 +38,12 @@ fn functions() {
     let _: fn(fn() -> i32) -> JoinHandle<i32> = thread::spawn::<fn() -> i32, i32>;
     let _: fn() -> Thread = thread::current;
     let _: [fn(); 2] = [thread::yield_now, thread::park];
+    #[allow(clippy::disallowed_methods, reason = "std's is; ours is not")]
     let _: [fn(Duration); 2] = [thread::sleep, thread::park_timeout];
     let _: [fn(u32); 2] = [thread::sleep_ms, thread::park_timeout_ms];
     let _: fn() -> bool = thread::panicking;
     let _: fn() -> io::Result<NonZero<usize>> = thread::available_parallelism;
-    let _: fn(thread::Result<i32>) -> Result<i32, Box<dyn std::any::Any + Send>> = |result| result;
+    let _: fn(thread::Result<i32>) -> std::thread::Result<i32> = |result| result;
 }
 
 fn builder() {
@@ -50,7 +51,8 @@ fn builder() {
     let _: fn() -> B = B::new;
     let _: fn(B, String) -> B = B::name;
     let _: fn(B, usize) -> B = B::stack_size;
-    let _: fn(B, fn() -> i32) -> io::Result<JoinHandle<i32>> = B::spawn::<fn() -> i32, i32>;
+    type Spawn = fn(B, fn() -> i32) -> io::Result<JoinHandle<i32>>;
+    let _: Spawn = B::spawn::<fn() -> i32, i32>;
     goes_everywhere::<B>();
     survives_unwinds::<B>();
     is_shown::<B>();
@@ -83,7 +85,7 @@ fn identities() {
     number::<ThreadId>();
 }
 
-fn scopes<'env>(env: &'env i32) {
+fn scopes(env: &i32) {
     type S<'scope, 'env> = Scope<'scope, 'env>;
     type H<'scope, T> = ScopedJoinHandle<'scope, T>;
     fn of_a_scope<'scope, 'env>(scope: &'scope S<'scope, 'env>, env: &'env i32) {
