@@ -36,7 +36,7 @@ pub enum WaitReason {
     PoolEnd,
     /// Until the last thread of its `thread::scope` has ended.
     ScopeEnd,
-    /// Until the threads have ended that `main` has left behind.
+    /// Until the threads that were left when `main` ended have ended as well.
     ThreadsEnd,
     /// Until a task that was started is ready.
     Start,
@@ -124,9 +124,7 @@ impl fmt::Display for WaitReason {
             Self::JoinThread => f.write_str("waits for a thread of the system to end"),
             Self::PoolEnd => f.write_str("waits for its pool's last child"),
             Self::ScopeEnd => f.write_str("waits for its scope's last thread"),
-            Self::ThreadsEnd => {
-                f.write_str("has returned, and waits for the threads that are left")
-            }
+            Self::ThreadsEnd => f.write_str("waits for the threads that are left"),
             Self::Unpark => f.write_str("waits to be unparked"),
             Self::Start => f.write_str("waits for a task that it starts to be ready"),
             Self::MapNext => f.write_str("waits for a value of `map_unordered`"),

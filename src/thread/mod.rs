@@ -4,8 +4,8 @@
 //!
 //! Names, signatures and semantics are those of [`std::thread`], so that changing `use std::thread` to
 //! `use giambio::thread` is all that a program needs. Outside of [`run`](crate::run) everything here is std's:
-//! threads of the system. Inside, a thread is a task: it takes a stack and some 700 bytes, and a switch to
-//! it takes nanoseconds.
+//! threads of the system. Inside, a thread is a task: it uses only what memory it touches, and a switch to it takes
+//! nanoseconds.
 //!
 //! # What differs from std inside of `run`
 //!
@@ -14,10 +14,11 @@
 //!   has returned or panicked, every thread that is left is cancelled, its destructors run, and `run` returns
 //!   when the last has ended. What has not ended five seconds later is named in the log, with what it waits
 //!   for, and `run` goes on waiting. A thread that had not begun by then never runs.
-//! * **Cancellation.** That is the only way in which a thread of [`spawn`] is cancelled, unless it cancels
-//!   itself; the cancel scopes and timeouts of whoever has started it do not reach it. `join` then gives a
-//!   [`JoinError`](crate::JoinError) as the payload. Threads of a [`scope`] are in the cancel scopes of its
-//!   caller, which waits for them.
+//! * **Cancellation.** Otherwise a thread of [`spawn`] is cancelled only by name
+//!   ([`TaskRef::cancel`](crate::debug::TaskRef::cancel)): the cancel scopes and timeouts of whoever has started
+//!   it do not reach it. Threads of a [`scope`] are in the cancel scopes of its caller, which waits for them. Of a
+//!   thread that was cancelled `join` gives a [`JoinError`](crate::JoinError) as the payload. It unwinds, like
+//!   one that panics; [`panicking`] tells the two apart.
 //! * **One worker.** Threads run on the worker that has started them, one at a time, each until it waits, yields
 //!   or ends. A loop that computes for long keeps the others waiting: call [`yield_now`] in it, or put it
 //!   into [`unblock`](crate::unblock()). What blocks the system's thread, as std's own `sleep` and locks do,

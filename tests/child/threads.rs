@@ -40,7 +40,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             "'stubborn'",
             "sleeps for ever",
             "'main'",
-            "has returned, and waits for the threads that are left",
+            "waits for the threads that are left",
         ]),
     },
 ];
