@@ -30,8 +30,14 @@ pub enum WaitReason {
     Connect,
     /// Until another task has ended.
     Join(TaskId),
+    /// Until a thread of the system has ended.
+    JoinThread,
     /// Until the last child of its pool has ended.
     PoolEnd,
+    /// Until the last thread of its `thread::scope` has ended.
+    ScopeEnd,
+    /// Until the threads that were left when `main` ended have ended as well.
+    ThreadsEnd,
     /// Until a task that was started is ready.
     Start,
     /// Until one of several tasks has a value.
@@ -80,8 +86,10 @@ impl WaitReason {
             Self::Readable => "a read or an `accept`",
             Self::Writable => "a write or a `connect`",
             Self::Connect => "`connect` to a host name",
-            Self::Join(_) => "`join`",
+            Self::Join(_) | Self::JoinThread => "`join`",
             Self::PoolEnd => "the end of a pool",
+            Self::ScopeEnd => "the end of a `thread::scope`",
+            Self::ThreadsEnd => "the end of `run`",
             Self::Start => "`start`",
             Self::MapNext => "`next` on `map_unordered`",
             Self::Settle => "`settle`",
@@ -113,7 +121,10 @@ impl fmt::Display for WaitReason {
             Self::Writable => f.write_str("waits for a descriptor to become writable"),
             Self::Connect => f.write_str("waits for one of a host's addresses to answer"),
             Self::Join(id) => write!(f, "waits for task {id} to end"),
+            Self::JoinThread => f.write_str("waits for a thread of the system to end"),
             Self::PoolEnd => f.write_str("waits for its pool's last child"),
+            Self::ScopeEnd => f.write_str("waits for its scope's last thread"),
+            Self::ThreadsEnd => f.write_str("waits for the threads that are left"),
             Self::Unpark => f.write_str("waits to be unparked"),
             Self::Start => f.write_str("waits for a task that it starts to be ready"),
             Self::MapNext => f.write_str("waits for a value of `map_unordered`"),

@@ -89,6 +89,7 @@ pub mod net;
 pub mod os;
 #[expect(unsafe_code, reason = "hands its action to the crate that has the handler")]
 pub mod signal;
+pub mod thread;
 
 // Layer 9: a look from outside.
 pub mod debug;

@@ -39,6 +39,7 @@ use crate::scheduler::Dice;
 pub use crate::scheduler::Schedule;
 pub use crate::scheduler::Tick;
 pub(crate) use crate::scheduler::Worker;
+pub(crate) use crate::scheduler::new_task_id_elsewhere;
 pub(crate) use crate::scheduler::offload::DEFAULT_LIMIT as DEFAULT_HELPER_THREADS;
 pub(crate) use crate::scheduler::offload::Job;
 pub(crate) use crate::scheduler::offload::Placed;

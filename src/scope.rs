@@ -28,6 +28,7 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::panic::resume_unwind;
+use std::ptr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -44,9 +45,9 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    pub(crate) fn new(me: Running, shield: Shield) -> Self {
+    pub(crate) fn new(worker: &Worker, shield: Shield) -> Self {
         Self {
-            node: CancelNode::new(me.worker().new_cancel_id(), shield),
+            node: CancelNode::new(worker.new_cancel_id(), shield),
             timer: OnceCell::new(),
             key: Cell::new(None),
         }
@@ -94,10 +95,10 @@ impl Scope {
     ///
     /// # Safety
     ///
-    /// Both stay alive and in place until `close`, and `me` does not end before that.
-    pub(crate) unsafe fn hang_below(&self, parent: &Scope, me: Running) {
-        // SAFETY: passed on to the caller.
-        unsafe { self.node.attach(Some(&parent.node), me.core()) };
+    /// Both stay alive and in place until `close`.
+    pub(crate) unsafe fn hang_below(&self, parent: &CancelNode) {
+        // SAFETY: passed on to the caller. It is no task's code, so it has no owner.
+        unsafe { self.node.attach(Some(parent), ptr::null()) };
     }
 
     /// Takes the scope out of everything that could still reach it.
@@ -321,7 +322,7 @@ impl From<TooSlow> for io::Error {
 /// ```
 pub fn shield<T>(f: impl FnOnce() -> T) -> T {
     let Some(me) = park::current() else { return f() };
-    let scope = Scope::new(me, Shield::Up);
+    let scope = Scope::new(me.worker(), Shield::Up);
     // SAFETY: `scope` is a local of this frame that is not moved, and `Entered` leaves it, also when
     // `f` unwinds.
     unsafe { scope.enter(me) };
@@ -356,7 +357,7 @@ pub fn shield<T>(f: impl FnOnce() -> T) -> T {
 /// ```
 pub fn shield_for<T>(timeout: Duration, f: impl FnOnce() -> T) -> Option<T> {
     let Some(me) = park::current() else { return Some(f()) };
-    let scope = Scope::new(me, Shield::Up);
+    let scope = Scope::new(me.worker(), Shield::Up);
     let result = {
         // SAFETY: `scope` is a local of this frame that is not moved, and `Entered` leaves it, also
         // when `f` unwinds.

@@ -58,7 +58,7 @@ impl Worker {
         let inbox = Arc::new(Inbox::new(Box::new(Ring(Arc::clone(&bell)))));
         let base = CancelNode::new(CancelId(0), Shield::Down);
         let stack = Class::for_usable(1).unwrap();
-        let name = Name::Place(Location::caller());
+        let name = Name::of_place(Location::caller());
         let core = Box::new(Core::new(TaskId(1), name, stack, base, &NOTHING));
         // SAFETY: the inbox is kept as long as the core; nothing frees the record by its pointer.
         unsafe { core.settle_in(&raw const *core, Arc::as_ptr(&inbox)) };

@@ -198,3 +198,36 @@ fn a_server_allocates_nothing_for_a_connection_that_a_spawn_does_not() {
         });
     });
 }
+
+#[test]
+fn a_thread_allocates_twice_beside_its_record() {
+    use giambio::thread;
+    giambio::run(|| {
+        let spawn_and_join = || thread::spawn(|| giambio::yield_now()).join().unwrap();
+        spawn_and_join(); // the first stack of its class, and the group of all threads
+        assert_eq!(allocations(spawn_and_join), 2); // who it is, and where its outcome goes
+        thread::scope(|scope| {
+            let spawn_and_join = || scope.spawn(|| giambio::yield_now()).join().unwrap();
+            spawn_and_join(); // the record's size is another
+            assert_eq!(allocations(spawn_and_join), 2);
+        });
+        assert_eq!(allocations(|| thread::scope(|_| giambio::yield_now())), 0);
+    });
+}
+
+#[test]
+fn to_park_a_thread_and_to_unpark_it_allocates_nothing_after_the_first_time() {
+    use giambio::thread;
+    giambio::run(|| {
+        let main = thread::current();
+        let rounds = || {
+            for _ in 0..10 {
+                main.unpark();
+                thread::park();
+                thread::park_timeout(Duration::from_micros(1));
+            }
+        };
+        rounds();
+        assert_eq!(allocations(rounds), 0);
+    });
+}

@@ -8,9 +8,11 @@ use super::default_stack;
 use super::group::Role;
 use super::record::PanicGoes;
 use super::record::Plan;
+use super::record::Spawner;
 use crate::park;
 use crate::park::Class;
 use crate::park::Running;
+use crate::task::Identity;
 use crate::task::Name;
 use std::io;
 use std::panic::Location;
@@ -33,7 +35,8 @@ use std::panic::Location;
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it spawns"]
 pub struct TaskBuilder {
-    name: Name,
+    place: &'static Location<'static>,
+    name: Option<String>,
     stack_size: Option<usize>,
     panic_goes: PanicGoes,
     role: Role,
@@ -52,7 +55,8 @@ impl TaskBuilder {
     #[inline]
     pub(crate) fn at(place: &'static Location<'static>) -> Self {
         Self {
-            name: Name::Place(place),
+            place,
+            name: None,
             stack_size: None,
             panic_goes: PanicGoes::ToThePool,
             role: Role::Ordinary,
@@ -61,7 +65,7 @@ impl TaskBuilder {
 
     /// Names the task, for reports and logs.
     pub fn name(mut self, name: String) -> Self {
-        self.name = Name::chosen(name, self.name.place());
+        self.name = Some(name);
         self
     }
 
@@ -139,7 +143,12 @@ impl TaskBuilder {
             Some(bytes) => Class::for_usable(bytes)?,
             None => default_stack(me),
         };
-        let Self { name, panic_goes, role, .. } = self;
-        Ok(Plan { name, stack, panic_goes, role })
+        let Self { place, panic_goes, role, .. } = self;
+        let id = me.worker().new_task_id();
+        let name = match self.name {
+            None => Name::of_place(place),
+            Some(chosen) => Name::of(Identity::new(id, place, Some(chosen.into()))),
+        };
+        Ok(Plan { id, name, stack, panic_goes, role, spawner: Spawner::Here })
     }
 }

@@ -8,9 +8,11 @@
 //! `cancel` and the deadline reach them and not the body, while a failure cancels both by cancelling
 //! the outer one. Where the type says that the body may be cut, one scope does for both.
 
+use crate::clock::Nanos;
 use crate::hooks::WaitReason;
 use crate::park;
 use crate::park::Running;
+use crate::park::Worker;
 use crate::scope;
 use crate::scope::Scope;
 use crate::sys;
@@ -18,9 +20,11 @@ use crate::task::Abort;
 use crate::task::Name;
 use crate::task::TaskId;
 use crate::task::cancel::CancelId;
+use crate::task::cancel::CancelNode;
 use crate::task::cancel::Cause;
 use crate::task::cancel::Shield;
 use crate::task::local;
+use crate::task::phase::Winner;
 use crate::task::waiters::Waiters;
 use crate::wait_queue;
 use std::any::Any;
@@ -65,8 +69,6 @@ static POOL_ENDED: Cause = Cause::Known("only daemons were left in its pool");
 pub(crate) struct Group {
     outer: Scope,
     inner: Option<Scope>,
-    /// Who opened the pool.
-    opener: Running,
     /// Where daemons are, once there is one: below the scope of the other children.
     daemon_scope: OnceCell<Scope>,
     on_failure: Cell<OnFailure>,
@@ -83,11 +85,10 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn new(me: Running, reach: Reach) -> Self {
+    pub(crate) fn new(worker: &Worker, reach: Reach) -> Self {
         Self {
-            outer: Scope::new(me, Shield::Down),
-            inner: (reach == Reach::Children).then(|| Scope::new(me, Shield::Down)),
-            opener: me,
+            outer: Scope::new(worker, Shield::Down),
+            inner: (reach == Reach::Children).then(|| Scope::new(worker, Shield::Down)),
             daemon_scope: OnceCell::new(),
             on_failure: Cell::new(OnFailure::CancelOthers),
             live: Cell::new(0),
@@ -107,19 +108,54 @@ impl Group {
     ///
     /// # Safety
     ///
-    /// The group stays where it is until `run` has returned, and `run` was called.
-    pub(crate) unsafe fn scope_of(&self, role: Role) -> &Scope {
+    /// The group stays where it is until `run` has returned, and `run` was called; or else until `close`,
+    /// and it was hung below a scope.
+    #[inline]
+    pub(crate) unsafe fn scope_of(&self, worker: &Worker, role: Role) -> &Scope {
         if role == Role::Ordinary {
             return self.scope();
         }
-        self.daemon_scope.get_or_init(|| Scope::new(self.opener, Shield::Down));
+        self.daemon_scope.get_or_init(|| Scope::new(worker, Shield::Down));
         let Some(scope) = self.daemon_scope.get() else { unreachable!("made above") };
         if scope.node().parent().is_none() {
-            // SAFETY: both lie in this group, and `run`, which closes this one first, is called by the
-            // opener; the rest is passed on to the caller.
-            unsafe { scope.hang_below(self.scope(), self.opener) };
+            // SAFETY: both lie in this group, and `run` closes this one first; the rest is passed on to
+            // the caller.
+            unsafe { scope.hang_below(self.scope().node()) };
         }
         scope
+    }
+
+    /// Opens a group that has no body, below a scope whose task waits for its children.
+    ///
+    /// # Safety
+    ///
+    /// Both stay alive and in place until `close`.
+    pub(crate) unsafe fn hang_below(&self, parent: &CancelNode) {
+        debug_assert!(self.inner.is_none(), "a group without a body has one scope");
+        // SAFETY: passed on to the caller.
+        unsafe { self.outer.hang_below(parent) };
+    }
+
+    /// Ends a group without a body. Its last child has ended.
+    pub(crate) fn close(&self) {
+        debug_assert!(self.live.get() == 0, "a group was closed before its last child had ended");
+        self.outer.close();
+    }
+
+    /// Children that have not ended.
+    pub(crate) fn live(&self) -> usize {
+        self.live.get()
+    }
+
+    /// Parks the task that waits for the children, until the last has ended, or the deadline, or
+    /// [`look_again`](Self::look_again).
+    pub(crate) fn wait(&self, me: Running, deadline: Option<Nanos>, reason: WaitReason) -> Winner {
+        wait_queue::wait(me, &self.parent, deadline, reason, Abort::Never)
+    }
+
+    /// Ends the wait of who waits for the children.
+    pub(crate) fn look_again(&self) {
+        self.parent.claim_first().into_iter().for_each(|parent| park::queue_here(parent));
     }
 
     pub(crate) fn child_admitted(&self, role: Role) {
@@ -188,29 +224,41 @@ impl Group {
     ///
     /// With the first panic of the body or of a child.
     pub(crate) fn run<T>(&self, me: Running, body: impl FnOnce() -> T) -> Result<T, Cut> {
+        self.run_until(me, WaitReason::PoolEnd, || true, body)
+    }
+
+    /// Like `run`, for a group that is not over before `is_over` says so as well. Who changes that tells
+    /// by [`look_again`](Self::look_again); it may itself start children.
+    pub(crate) fn run_until<T>(
+        &self,
+        me: Running,
+        reason: WaitReason,
+        is_over: impl Fn() -> bool,
+        body: impl FnOnce() -> T,
+    ) -> Result<T, Cut> {
         // SAFETY: `self` is borrowed for the whole call, which leaves the scope before it returns;
         // the alarm below keeps it from unwinding in between.
         unsafe { self.outer.enter(me) };
         if let Some(inner) = &self.inner {
             // SAFETY: as above.
-            unsafe { inner.hang_below(&self.outer, me) };
+            unsafe { inner.hang_below(self.outer.node()) };
         }
         // I3: an unwind past this frame would free what the children borrow.
         let alarm = sys::AbortOnUnwind("giambio: a pool unwound before its last child had ended\n");
-        let result = match scope::caught(me, || self.body(me, body)) {
+        let result = match scope::caught(me, || self.body(me, reason, body)) {
             Ok(value) => Some(Ok(value)),
             Err(payload) => self.body_unwound(payload),
         };
         // Under `no_switch` this has panicked already, and still the children must end first (I3).
         let no_switch = me.core().no_switch.replace(0);
         // A result that was dropped may have spawned again, so this is asked until it is true.
-        while self.live.get() > 0 {
+        while !is_over() || self.live.get() > 0 {
             if let Some(scope) = self.daemon_scope.get()
                 && self.live.get() == self.daemons.get()
             {
                 scope.cancel(&POOL_ENDED);
             }
-            wait_queue::wait(me, &self.parent, None, WaitReason::PoolEnd, Abort::Never);
+            self.wait(me, None, reason);
         }
         me.core().no_switch.set(no_switch);
         self.daemon_scope.get().into_iter().for_each(Scope::close);
@@ -230,10 +278,10 @@ impl Group {
     }
 
     /// Runs the body, and panics at its end if it may not wait for the children.
-    fn body<T>(&self, me: Running, body: impl FnOnce() -> T) -> T {
+    fn body<T>(&self, me: Running, reason: WaitReason, body: impl FnOnce() -> T) -> T {
         let value = body();
         if self.live.get() > 0 {
-            me.assert_may_switch(WaitReason::PoolEnd);
+            me.assert_may_switch(reason);
         }
         value
     }
@@ -281,5 +329,5 @@ impl Cut {
 #[track_caller]
 pub(crate) fn here(call: &str, reach: Reach) -> (Running, Group) {
     let me = park::current_for(call);
-    (me, Group::new(me, reach))
+    (me, Group::new(me.worker(), reach))
 }

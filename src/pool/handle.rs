@@ -8,6 +8,7 @@ use super::record::Outcome;
 use crate::hooks::WaitReason;
 use crate::park;
 use crate::park::Running;
+use crate::park::Why;
 use crate::scope;
 use crate::task;
 use crate::task::Abort;
@@ -127,7 +128,7 @@ impl<'scope, T> Task<'scope, T> {
             Outcome::Returned(value) => return Ok(value),
             Outcome::Panicked(payload) => Cause::Panicked(payload.map(Payload)),
             Outcome::Failed => Cause::Failed,
-            Outcome::Cancelled(why) => Cause::Cancelled(why.words().map(Box::from)),
+            Outcome::Cancelled(why) => return Err(JoinError::cancelled(core, &why)),
             Outcome::Pending => unreachable!("an outcome was taken twice"),
         };
         Err(JoinError { task: core.name.to_string(), id: core.id, cause })
@@ -192,7 +193,9 @@ impl<T> Drop for Task<'_, T> {
             let outcome = self.joined().take_outcome();
             let _share = Share(self.joined);
             match outcome {
-                Outcome::Panicked(Some(payload)) => record::log_lost(self.core(), payload),
+                Outcome::Panicked(Some(payload)) => {
+                    record::log_lost(&self.core().name, self.id(), payload);
+                }
                 outcome => drop(outcome),
             }
             return;
@@ -250,6 +253,12 @@ struct Payload(Box<dyn Any + Send>);
 unsafe impl Sync for Payload {}
 
 impl JoinError {
+    /// Of a task that was cancelled.
+    pub(crate) fn cancelled(core: &Core, why: &Why) -> Self {
+        let cause = Cause::Cancelled(why.words().map(Box::from));
+        Self { task: core.name.to_string(), id: core.id, cause }
+    }
+
     /// Whether the task was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {

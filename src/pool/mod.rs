@@ -7,7 +7,8 @@
 
 mod builder;
 mod combine;
-mod group;
+pub(crate) mod crew;
+pub(crate) mod group;
 mod handle;
 mod map;
 pub(crate) mod record;
@@ -355,7 +356,7 @@ impl<'scope, 'env> Pool<'scope, 'env> {
         let joined: NonNull<Joined<T>> =
             // SAFETY: the group lies in this pool's frame, which outlives its children (I3) and all
             // that `'scope` may name; `Task<'scope, T>` takes the outcome or forgets it.
-            unsafe { record::admit(me.worker(), &raw const self.group, plan, f)? };
+            unsafe { record::admit(me.worker(), &raw const self.group, plan, (), f)? };
         // SAFETY: the handle's share was made for this handle, and `'scope` is this pool's.
         Ok(unsafe { Task::new(joined) })
     }

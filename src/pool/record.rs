@@ -18,6 +18,7 @@ use crate::scope;
 use crate::scope::Scope;
 use crate::task::Core;
 use crate::task::Name;
+use crate::task::TaskId;
 use crate::task::Vtable;
 use crate::task::cancel::CancelId;
 use crate::task::cancel::CancelNode;
@@ -27,11 +28,13 @@ use std::alloc::Layout;
 use std::any::Any;
 use std::cell::Cell;
 use std::cell::UnsafeCell;
+use std::fmt;
 use std::hint::black_box;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
+use std::ptr;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -85,7 +88,36 @@ pub(crate) struct Joined<T> {
     outcome: UnsafeCell<ManuallyDrop<Outcome<T>>>,
 }
 
+/// Who hears of a task's end beside its handle: asked on the task's own stack, after the last of its code
+/// and before it leaves its group's count.
+pub(crate) trait Receiver<T> {
+    /// Whether nobody will ask for a value, so that it is dropped as a part of the task.
+    fn is_gone(&self) -> bool;
+
+    /// The task has ended but for this, which may park and does not unwind.
+    fn receive(self, me: Running, joined: &Joined<T>);
+}
+
+/// Of a task with a handle, which looks by itself.
+impl<T> Receiver<T> for () {
+    #[inline]
+    fn is_gone(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn receive(self, _: Running, _: &Joined<T>) {}
+}
+
 impl<T> Joined<T> {
+    /// Whether the task has come to an outcome, which nobody has taken, although it may still wait for
+    /// others. Not while it runs.
+    pub(crate) fn has_ended(&self) -> bool {
+        // SAFETY: as in `replace`.
+        let outcome = unsafe { &*self.outcome.get() };
+        !matches!(**outcome, Outcome::Pending)
+    }
+
     /// Whether there is a value to take. Only the owner of the handle, once the task has ended.
     pub(crate) fn has_returned(&self) -> bool {
         // SAFETY: as in `replace`.
@@ -106,6 +138,12 @@ impl<T> Joined<T> {
         self.replace(Outcome::Pending)
     }
 
+    /// Takes the outcome away, for the task's receiver.
+    pub(crate) fn hand_over(&self) -> Outcome<T> {
+        debug_assert!(!self.core.finished.get(), "an outcome was handed over too late");
+        self.replace(Outcome::Pending)
+    }
+
     fn replace(&self, outcome: Outcome<T>) -> Outcome<T> {
         // SAFETY: until `finished` only the task itself touches this, after that only its handle, both
         // on this thread; and no reference outlives this function.
@@ -116,12 +154,14 @@ impl<T> Joined<T> {
 
 /// Everything about a task. `F` returns `None` if it has failed its pool itself.
 #[repr(C)]
-struct Record<F, T> {
+struct Record<F, T, R> {
     joined: Joined<T>,
     /// Null for `run`'s main task.
     group: *const Group,
     panic_goes: PanicGoes,
     role: Role,
+    /// Moved out at the first step. Not in an `Option`, which would take room even for `()`.
+    receiver: ManuallyDrop<R>,
     /// Taken at the first step.
     body: Cell<Option<F>>,
 }
@@ -129,44 +169,79 @@ struct Record<F, T> {
 /// What a spawner decides about a task.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub(crate) id: TaskId,
     pub(crate) name: Name,
     pub(crate) stack: Class,
     pub(crate) panic_goes: PanicGoes,
     pub(crate) role: Role,
+    pub(crate) spawner: Spawner,
+}
+
+/// Where a task was spawned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spawner {
+    /// On its own thread, whose bindings it inherits.
+    Here,
+    /// On another one.
+    Elsewhere,
 }
 
 /// Makes a task and queues it. The pointer is the handle's share of the record.
 ///
 /// # Errors
 ///
-/// If no stack is to be had; nothing was made then.
+/// If no stack is to be had; nothing was made then, and `body` was dropped.
 ///
 /// # Safety
 ///
-/// `group` stays alive until the task has left its count, or is null for `run`'s main task; what `F`
-/// and `T` borrow outlives the task; the handle's outcome is taken or forgotten while `T` is alive.
+/// `group` stays alive until the task has left its count, or is null for `run`'s main task; what `F`,
+/// `T` and `R` borrow outlives the task; the handle's outcome is taken or forgotten while `T` is alive.
 #[inline]
-pub(crate) unsafe fn admit<F, T>(
+pub(crate) unsafe fn admit<F, T, R>(
     worker: &park::Worker,
     group: *const Group,
     plan: Plan,
+    receiver: R,
     body: F,
 ) -> io::Result<NonNull<Joined<T>>>
 where
     F: FnOnce() -> Option<T>,
+    R: Receiver<T>,
 {
     worker.reserve_stack(plan.stack)?;
-    let id = worker.new_task_id();
-    let record: *mut Record<F, T> = worker.records.allocate(Layout::new::<Record<F, T>>()).cast();
+    // SAFETY: passed on to the caller.
+    Ok(unsafe { admit_reserved(worker, group, plan, receiver, body) })
+}
+
+/// Like [`admit`], for who has reserved the stack. Runs no code of `F`.
+///
+/// # Safety
+///
+/// As for [`admit`].
+#[inline]
+pub(crate) unsafe fn admit_reserved<F, T, R>(
+    worker: &park::Worker,
+    group: *const Group,
+    plan: Plan,
+    receiver: R,
+    body: F,
+) -> NonNull<Joined<T>>
+where
+    F: FnOnce() -> Option<T>,
+    R: Receiver<T>,
+{
+    let layout = Layout::new::<Record<F, T, R>>();
+    let record: *mut Record<F, T, R> = worker.records.allocate(layout).cast();
     let base = CancelNode::new(worker.new_cancel_id(), Shield::Down);
-    let fresh = Record::<F, T> {
+    let fresh = Record::<F, T, R> {
         joined: Joined {
-            core: Core::new(id, plan.name, plan.stack, base, Record::<F, T>::VTABLE),
+            core: Core::new(plan.id, plan.name, plan.stack, base, Record::<F, T, R>::VTABLE),
             outcome: UnsafeCell::new(ManuallyDrop::new(Outcome::Pending)),
         },
         group,
         panic_goes: plan.panic_goes,
         role: plan.role,
+        receiver: ManuallyDrop::new(receiver),
         body: Cell::new(Some(body)),
     };
     // SAFETY: allocated above for this very type.
@@ -178,29 +253,32 @@ where
     // SAFETY: the caller keeps the group alive as long as the task counts.
     let group = unsafe { group.as_ref() };
     // SAFETY: the caller has a pool that is running, and does not move it.
-    let scope = group.map(|group| unsafe { group.scope_of(plan.role) });
+    let scope = group.map(|group| unsafe { group.scope_of(worker, plan.role) });
     // SAFETY: the record is not freed, and the task detaches its node before it leaves the group.
     unsafe { core.base.attach(scope.map(Scope::node), core) };
     core.set_innermost(&core.base);
-    core.bindings.inherit();
+    if plan.spawner == Spawner::Here {
+        core.bindings.inherit();
+    }
     if let Some(group) = group {
         group.child_admitted(plan.role);
     }
     // SAFETY: the worker's share of the record is released by the worker itself.
     unsafe { worker.admit(core) };
     // SAFETY: an allocation is never null.
-    Ok(unsafe { NonNull::new_unchecked(record.cast()) })
+    unsafe { NonNull::new_unchecked(record.cast()) }
 }
 
-impl<F, T> Record<F, T>
+impl<F, T, R> Record<F, T, R>
 where
     F: FnOnce() -> Option<T>,
+    R: Receiver<T>,
 {
     const VTABLE: &'static Vtable = &Vtable { root: Self::root, free: Self::free };
 
     /// # Safety
     ///
-    /// `core` points to a live `Record<F, T>` as a whole, and this is the task's first step.
+    /// `core` points to a live `Record<F, T, R>` as a whole, and this is the task's first step.
     unsafe fn root(core: *const Core) {
         // SAFETY: the caller's promise; the record is `repr(C)`, so the pointers are the same.
         let record = unsafe { &*core.cast::<Self>() };
@@ -209,7 +287,7 @@ where
 
     /// # Safety
     ///
-    /// `core` points to a whole `Record<F, T>` made by `admit` that nobody else refers to.
+    /// `core` points to a whole `Record<F, T, R>` made by `admit` that nobody else refers to.
     unsafe fn free(core: *const Core) {
         let record = core.cast_mut().cast::<Self>();
         // SAFETY: the caller's promise.
@@ -221,6 +299,8 @@ where
     /// A task's whole life. Nothing unwinds out of this (I4): whatever could is caught, and a panic
     /// in our own code meets a root that aborts.
     fn live(&self) {
+        // SAFETY: done once, at the first step, and nobody else looks at the field.
+        let receiver = unsafe { ptr::read(&raw const *self.receiver) };
         let core = &self.joined.core;
         let cut_by = Cell::new(None);
         if core.cancel_pending() {
@@ -238,7 +318,7 @@ where
             self.drop_bindings(&cut_by);
         }
         // Whatever becomes of a value that nobody asks for is part of the task.
-        if core.detached.get() && self.joined.has_returned() {
+        if (core.detached.get() || receiver.is_gone()) && self.joined.has_returned() {
             self.settle(&cut_by, || {
                 drop(self.joined.replace(Outcome::Pending));
                 Outcome::Pending
@@ -246,6 +326,7 @@ where
         }
         let Some(me) = park::current() else { unreachable!("a task runs and is not current") };
         self.report(me, cut_by.get());
+        receiver.receive(me, &self.joined);
         self.end(me);
     }
 
@@ -333,7 +414,8 @@ where
                         group.child_panicked(&core.name, core.id, payload);
                     });
                 } else if core.detached.get() {
-                    payload.take().into_iter().for_each(|payload| log_lost(core, payload));
+                    let log = |payload| log_lost(&core.name, core.id, payload);
+                    payload.take().into_iter().for_each(log);
                 }
             }
             Outcome::Cancelled(why) => {
@@ -375,11 +457,11 @@ where
 }
 
 /// A failure is never lost: a panic that no handle will hand out goes to the log.
-pub(crate) fn log_lost(core: &Core, payload: Box<dyn Any + Send>) {
+pub(crate) fn log_lost(name: &dyn fmt::Display, id: TaskId, payload: Box<dyn Any + Send>) {
     let text = scope::said(&*payload);
     local::log(
         log::Level::Error,
-        format_args!("task '{}' ({}) panicked, and nobody joined it: {text}", core.name, core.id),
+        format_args!("task '{name}' ({id}) panicked, and nobody joined it: {text}"),
     );
     local::drop_caught(payload);
 }

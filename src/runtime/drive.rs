@@ -8,6 +8,7 @@
 
 use super::Runtime;
 use super::refuse_nesting;
+use super::threads::Threads;
 use crate::park;
 pub use crate::park::Tick;
 use crate::park::Worker;
@@ -158,7 +159,7 @@ impl<T> Driver<'_, T> {
         self.worker.is_done()
     }
 
-    /// Takes the value of the main closure, if that has returned. [`drive`](Runtime::drive) then returns
+    /// Takes the value of the main closure, if that has returned and no [thread](crate::thread) is left. [`drive`](Runtime::drive) then returns
     /// `None` in its place.
     pub fn take_value(&mut self) -> Option<T> {
         // SAFETY: `drive` releases the record after its closure, and this value lives in that closure.
@@ -214,7 +215,7 @@ impl Runtime {
     /// borrow the driver use [`lowlevel::tick`](crate::lowlevel::tick).
     ///
     /// When `host` has returned or panicked, what is unfinished is cancelled from `main` on and run to its
-    /// end: destructors run, what is shielded completes, and really waits. Then this returns what `host` has
+    /// end, and so are the [threads](crate::thread) that are left when `main` ends earlier: destructors run, what is shielded completes, and really waits. Then this returns what `host` has
     /// returned, and the value of `main`: `None` if that was cut, or if its value was
     /// [taken](Driver::take_value).
     ///
@@ -267,12 +268,13 @@ impl Runtime {
         host: impl FnOnce(&mut Driver<'_, T>) -> R,
     ) -> (R, Option<T>) {
         refuse_nesting("giambio::Runtime::drive");
-        // SAFETY: `main` and its value live in this frame, and what they borrow outlives it. It ends
-        // after the task, whatever `host` does: a return and a panic of `host` both lead to
+        let threads = Threads::new();
+        // SAFETY: `main`, its value and the threads live in this frame, and what they borrow outlives it.
+        // It ends after the last task, whatever `host` does: a return and a panic of `host` both lead to
         // `finish_alone`, which returns when every task has ended, and until `end` an unwind aborts
         // (I2). `host` is lent a reference to the driver for less than this call, so neither of them
         // can be kept, and forgetting the reference ends nothing.
-        let joined = unsafe { self.admit(|| Some(main())) };
+        let joined = unsafe { self.admit(&threads, || Some(main())) };
         // SAFETY: the handle's share of the record is ours until the release below.
         let record = unsafe { joined.as_ref() };
         let begun = self.worker.begin(&record.core);
@@ -283,7 +285,7 @@ impl Runtime {
                 "giambio: the child of a fork has left `drive`; it may only exec or _exit\n",
             ]);
         }
-        let first = if record.core.finished.get() { First::Main } else { First::Host };
+        let first = if record.has_ended() { First::Main } else { First::Host };
         self.worker.finish_alone();
         self.worker.end(begun);
         let outcome = record.take_outcome();
@@ -320,7 +322,7 @@ fn judge<R, T>(
             Err(payload)
         }
         (Err(payload), Outcome::Panicked(Some(second))) => {
-            record::log_lost(main, second);
+            record::log_lost(&main.name, main.id, second);
             Err(payload)
         }
         (Err(payload), outcome) => {

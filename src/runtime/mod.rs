@@ -3,6 +3,7 @@
 //! Layer 6. Imports: pool, park, clock, hooks. Never: what the main closure does.
 
 mod drive;
+pub(crate) mod threads;
 
 pub use drive::Driver;
 pub use drive::Tick;
@@ -21,8 +22,10 @@ use crate::pool::record::Outcome;
 use crate::pool::record::PanicGoes;
 use crate::pool::record::Plan;
 use crate::pool::record::Role;
+use crate::pool::record::Spawner;
 use crate::sys;
 use crate::task::Core;
+use crate::task::Identity;
 use crate::task::Name;
 use std::fmt;
 use std::io;
@@ -30,6 +33,7 @@ use std::panic::Location;
 use std::panic::resume_unwind;
 use std::ptr;
 use std::ptr::NonNull;
+use threads::Threads;
 
 /// Usable bytes of a task's stack unless something else is asked for.
 ///
@@ -46,7 +50,8 @@ const MAIN_STACK_BYTES: usize = 8 << 20;
 
 /// Runs `main` as the first task of a new runtime on this thread, and returns its value.
 ///
-/// It returns when `main` has; the tasks that `main` starts live in pools, which have ended by then.
+/// It returns when `main` has; the tasks that `main` starts live in pools, which have ended by then. A
+/// [thread](crate::thread) that is left then is cancelled, and has ended when this returns.
 ///
 /// # Panics
 ///
@@ -240,16 +245,18 @@ impl Runtime {
     #[track_caller]
     pub fn run<T>(&mut self, main: impl FnOnce() -> T) -> T {
         refuse_nesting("giambio::run");
-        // SAFETY: `main` and its value live in this frame, which does not end before the task has
-        // (I2: the worker aborts rather than unwind).
-        let joined = unsafe { self.admit(|| Some(main())) };
+        let threads = Threads::new();
+        // SAFETY: `main`, its value and the threads live in this frame, which does not end before the
+        // task has, and all others (I2: the worker aborts rather than unwind).
+        let joined = unsafe { self.admit(&threads, || Some(main())) };
         // SAFETY: the handle's share of the record is ours until the release below.
         let record = unsafe { joined.as_ref() };
         self.worker.run(&record.core);
         let mut outcome = record.take_outcome();
         let report = self.worker.take_report();
         if let (Some(_), Outcome::Panicked(payload)) = (&report, &mut outcome) {
-            payload.take().into_iter().for_each(|payload| record::log_lost(&record.core, payload));
+            let (name, id) = (&record.core.name, record.core.id);
+            payload.take().into_iter().for_each(|payload| record::log_lost(name, id, payload));
         }
         // SAFETY: our share, given up once; the core is the record's first field.
         unsafe { Core::release(joined.as_ptr().cast()) };
@@ -268,8 +275,9 @@ impl Runtime {
     /// # Safety
     ///
     /// What `F` and `T` borrow outlives the task; its outcome is taken or forgotten while `T` is alive.
+    /// `threads` stay in place until the worker's last task has ended.
     #[track_caller]
-    unsafe fn admit<F, T>(&self, body: F) -> NonNull<Joined<T>>
+    unsafe fn admit<F, T>(&self, threads: &Threads, body: F) -> NonNull<Joined<T>>
     where
         F: FnOnce() -> Option<T>,
     {
@@ -279,11 +287,22 @@ impl Runtime {
             Ok(class) => class,
             Err(error) => unreachable!("the main stack's size: {error}"),
         };
-        let name = Name::chosen("main".into(), Location::caller());
-        let plan = Plan { name, stack, panic_goes: PanicGoes::ToTheHandle, role: Role::Ordinary };
+        let id = self.worker.new_task_id();
+        let plan = Plan {
+            id,
+            name: Name::of(Identity::new(id, Location::caller(), Some("main".into()))),
+            stack,
+            panic_goes: PanicGoes::ToTheHandle,
+            role: Role::Ordinary,
+            spawner: Spawner::Here,
+        };
         // SAFETY: there is no group; the rest is passed on to the caller.
-        match unsafe { record::admit(&self.worker, ptr::null(), plan, body) } {
-            Ok(joined) => joined,
+        match unsafe { record::admit(&self.worker, ptr::null(), plan, threads, body) } {
+            Ok(joined) => {
+                // SAFETY: passed on to the caller; they were made the receiver just now.
+                unsafe { threads.serve(&self.worker) };
+                joined
+            }
             Err(error) => panic!("giambio cannot start: {error}"),
         }
     }

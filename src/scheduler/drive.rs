@@ -111,8 +111,7 @@ impl Worker {
         self.note_window();
         self.read_inbox();
         if !self.is_done() {
-            // SAFETY: set by `begin` to a node of the main task, which has not ended.
-            self.cancel(unsafe { &*self.root.get() }, &HOST_LEFT);
+            self.root().into_iter().for_each(|root| self.cancel(root, &HOST_LEFT));
         }
         self.turn_until_done();
     }

@@ -12,7 +12,7 @@ use super::offload::Others;
 use crate::clock::Nanos;
 use crate::sys;
 use crate::task::Core;
-use crate::task::Name;
+use crate::task::cancel::CancelNode;
 use crate::task::cancel::Cause;
 use crate::task::local;
 use crate::task::phase::Winner;
@@ -247,7 +247,7 @@ impl Worker {
     #[cold]
     pub(super) fn warn_once(&self, why: &str) {
         if !self.warned.replace(true) {
-            let report = self.describe(why);
+            let report = self.describe(why, self.root());
             local::log(log::Level::Warn, format_args!("{report}"));
         }
     }
@@ -255,32 +255,31 @@ impl Worker {
     /// Ends the run: cancels everything and keeps the report for `run` to panic with.
     #[cold]
     fn give_up(&self, why: &str) {
-        let report = self.describe(why);
+        let report = self.describe(why, self.root());
         if self.report.borrow().is_some() {
             // It was cancelled before, and something will not be.
             sys::abort_with(&["giambio: ", &report, "\n"]);
         }
         local::log(log::Level::Error, format_args!("{report}"));
         *self.report.borrow_mut() = Some(report);
-        // SAFETY: set by `run` to a node of the main task, which has not ended.
-        self.cancel(unsafe { &*self.root.get() }, &DEADLOCK);
+        self.root().into_iter().for_each(|root| self.cancel(root, &DEADLOCK));
         if self.queue.is_empty() {
-            let report = self.describe(why);
+            let report = self.describe(why, self.root());
             sys::abort_with(&["giambio: ", &report, "\n"]);
         }
     }
 
-    /// Every task with what it waits for.
-    fn describe(&self, why: &str) -> String {
+    /// Every task below `root` with what it waits for.
+    #[cold]
+    pub(crate) fn describe(&self, why: &str, root: Option<&CancelNode>) -> String {
         let mut text = String::from(why);
         let now = self.clock.now();
-        // SAFETY: set by `run` to a node of the main task, which has not ended.
-        let root = unsafe { &*self.root.get() };
+        let Some(root) = root else { return text };
         root.for_each_task(|core| {
             let since = Duration::from_nanos(now.saturating_sub(core.since.get()));
             let _ = write!(text, "\n  task '{}' ({}) {}", core.name, core.id, core.reason.get());
             let _ = write!(text, ", for {since:?}");
-            if let Name::Chosen(_) = core.name {
+            if core.name.chosen().is_some() {
                 let place = core.name.place();
                 let _ = write!(text, "; it was spawned at {}:{}", place.file(), place.line());
             }

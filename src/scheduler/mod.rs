@@ -9,6 +9,7 @@
 mod drive;
 mod idle;
 mod memory;
+mod numbers;
 pub(crate) mod offload;
 pub(crate) mod reactor;
 pub(crate) mod records;
@@ -30,9 +31,7 @@ use crate::stack::report_overflows;
 use crate::sys;
 use crate::task;
 use crate::task::Core;
-use crate::task::TaskId;
 use crate::task::TaskRef;
-use crate::task::cancel::CancelId;
 use crate::task::cancel::CancelNode;
 use crate::task::cancel::Cause;
 use crate::task::inbox::CancelKey;
@@ -47,6 +46,7 @@ use crate::task::waiters::Waiters;
 use drive::Host;
 pub use drive::Tick;
 pub(crate) use idle::DEADLINE_PASSED;
+pub(crate) use numbers::new_task_id_elsewhere;
 use offload::Share;
 use reactor::Reactor;
 use reactor::SourceKey;
@@ -78,10 +78,6 @@ use watch::Watch;
 /// An empty `epoll_wait` costs some 105 ns, as much as a dozen yields; at each 61st step it is 2 ns. An
 /// odd number does not beat with batches of a power of two.
 const STEPS_PER_POLL: u32 = 61;
-
-/// Task numbers that a worker takes at once: the counter that all workers share costs a locked
-/// addition, 5 ns of the 70 that a spawn takes.
-const TASK_IDS_PER_BLOCK: u64 = 256;
 
 /// What a deadline does when it passes.
 #[derive(Clone, Copy, Debug)]
@@ -157,6 +153,8 @@ pub(crate) struct Worker {
     /// Other threads were named as the only ones that could wake a task.
     warned: Cell<bool>,
     root: Cell<*const CancelNode>,
+    /// The structure layer's word: its `Threads`, while there is a main task.
+    pub(crate) threads: Cell<*const ()>,
     host: Host,
 }
 
@@ -208,6 +206,7 @@ impl Worker {
             report: RefCell::new(None),
             warned: Cell::new(false),
             root: Cell::new(ptr::null()),
+            threads: Cell::new(ptr::null()),
             host: Host::default(),
         })
     }
@@ -216,29 +215,15 @@ impl Worker {
         self.id
     }
 
+    /// The main task's own scope, between `begin` and `end`.
+    pub(crate) fn root(&self) -> Option<&CancelNode> {
+        // SAFETY: set by `begin` to a node of the main task, whose record lives until after `end`.
+        unsafe { self.root.get().as_ref() }
+    }
+
     /// The class of the stacks of tasks that ask for none in particular.
     pub(crate) fn default_stack(&self) -> Class {
         self.default_stack
-    }
-
-    /// A number that no other task of the process has had.
-    #[inline]
-    pub(crate) fn new_task_id(&self) -> TaskId {
-        static NEXT_BLOCK: AtomicU64 = AtomicU64::new(0);
-        let mut id = self.last_task_id.get() + 1;
-        if id % TASK_IDS_PER_BLOCK == 1 {
-            let block = NEXT_BLOCK.fetch_add(1, Ordering::Relaxed);
-            id = block * TASK_IDS_PER_BLOCK + 1;
-        }
-        self.last_task_id.set(id);
-        TaskId(id)
-    }
-
-    #[inline]
-    pub(crate) fn new_cancel_id(&self) -> CancelId {
-        let id = self.next_scope.get();
-        self.next_scope.set(id + 1);
-        CancelId(id)
     }
 
     /// Queues a new task whose stack is reserved.
@@ -485,6 +470,7 @@ impl Worker {
                 }
             }
             Message::CallEnded => self.end_call(),
+            Message::Errand(errand) => errand.run(),
             Message::Nudge(token) => {
                 if let Some(key) = SourceKey::from_token(token) {
                     self.reactor.nudge(key, |core| self.queue.push(core));

@@ -47,7 +47,7 @@ const NEVER: u64 = u64::MAX;
 pub(crate) struct CancelNode {
     id: CancelId,
     shield: Shield,
-    /// The task whose code this is.
+    /// The task whose code this is; null if it is only where others hang.
     owner: Cell<*const Core>,
     parent: Cell<*const CancelNode>,
     children: List<Cell<*const CancelNode>>,
@@ -137,7 +137,7 @@ impl CancelNode {
     ///
     /// # Safety
     ///
-    /// Until `detach`, this node, `parent` and `owner` stay alive and where they are.
+    /// Until `detach`, this node, `parent` and `owner`, which may be null, stay alive and where they are.
     pub(crate) unsafe fn attach(&self, parent: Option<&CancelNode>, owner: *const Core) {
         self.owner.set(owner);
         self.siblings.value().set(self);

@@ -24,6 +24,12 @@ pub(crate) struct CancelKey {
     pub(crate) generation: u64,
 }
 
+/// Something that a worker does for another thread, on its own stack: no user code, and nothing that can
+/// unwind or wait.
+pub(crate) trait Errand: Send {
+    fn run(self: Box<Self>);
+}
+
 /// What a letter says.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -37,6 +43,23 @@ pub(crate) enum Message {
     CallEnded,
     /// Have those who wait for a source look again.
     Nudge(usize),
+    /// Do this. Boxed twice, since every task has a letter, of one word.
+    Errand(Box<BoxedErrand>),
+}
+
+/// See [`Message::Errand`].
+pub(crate) struct BoxedErrand(pub(crate) Box<dyn Errand>);
+
+impl BoxedErrand {
+    pub(crate) fn run(self) {
+        self.0.run();
+    }
+}
+
+impl fmt::Debug for BoxedErrand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoxedErrand").finish_non_exhaustive()
+    }
 }
 
 /// A message and its link. A `Wake` lies in its task's record, every other one in a box.

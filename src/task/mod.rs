@@ -9,6 +9,7 @@
 mod bindings;
 pub(crate) mod cancel;
 mod current;
+mod identity;
 pub(crate) mod inbox;
 pub(crate) mod local;
 pub(crate) mod phase;
@@ -32,6 +33,8 @@ pub use current::no_switch;
 pub use current::no_unwind;
 pub use current::remaining_stack;
 pub use current::stack_usage;
+pub(crate) use identity::Identity;
+pub(crate) use identity::Name;
 use inbox::Inbox;
 use inbox::Letter;
 use inbox::Message;
@@ -40,7 +43,6 @@ use std::cell::Cell;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::panic::Location;
 use std::ptr;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -57,39 +59,6 @@ pub struct TaskId(pub(crate) u64);
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
-    }
-}
-
-/// What a task is called.
-#[derive(Clone, Debug)]
-pub(crate) enum Name {
-    /// Where it was spawned.
-    Place(&'static Location<'static>),
-    /// What its spawner chose, and where it was spawned: one word here, for a rare case.
-    Chosen(Box<(String, &'static Location<'static>)>),
-}
-
-impl Name {
-    /// Names a task that was spawned at `place`.
-    pub(crate) fn chosen(name: String, place: &'static Location<'static>) -> Self {
-        Self::Chosen(Box::new((name, place)))
-    }
-
-    /// Where the task was spawned.
-    pub(crate) fn place(&self) -> &'static Location<'static> {
-        match self {
-            Self::Place(place) => place,
-            Self::Chosen(named) => named.1,
-        }
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Place(place) => write!(f, "{}:{}", place.file(), place.line()),
-            Self::Chosen(named) => f.write_str(&named.0),
-        }
     }
 }
 
@@ -123,13 +92,14 @@ unsafe fn describe_tenant(tenant: Tenant, line: &mut Line) {
     // SAFETY: passed on to the caller.
     let core = unsafe { &*tenant.cast::<Core>() };
     line.push("task '");
-    match &core.name {
-        Name::Place(place) => {
+    match core.name.chosen() {
+        Some(chosen) => line.push_name(chosen),
+        None => {
+            let place = core.name.place();
             line.push_name(place.file());
             line.push(":");
             line.push_number(place.line().into());
         }
-        Name::Chosen(named) => line.push_name(&named.0),
     }
     line.push("' (#");
     line.push_number(core.id.0);

@@ -54,17 +54,17 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 /// Stacks of which ten meet a limit on bytes that leaves room for everything else.
-const LARGE: usize = 16 * MIB;
+pub(crate) const LARGE: usize = 16 * MIB;
 
 /// Stacks that come in chunks of sixteen at first.
 const SMALL: usize = 64 * KIB;
 
 /// Ends a shortage.
-type Lift = Box<dyn FnOnce()>;
+pub(crate) type Lift = Box<dyn FnOnce()>;
 
 /// What a process may have only so many bytes of.
 #[derive(Clone, Copy)]
-enum Quota {
+pub(crate) enum Quota {
     AddressSpace,
     Data,
     LockedMemory,
@@ -88,7 +88,7 @@ fn set_limit(quota: Quota, bytes: libc::rlim_t) -> libc::rlim_t {
 }
 
 /// Has the limit come after `bytes` more.
-fn room_for(bytes: usize, quota: Quota) -> Lift {
+pub(crate) fn room_for(bytes: usize, quota: Quota) -> Lift {
     let field = match quota {
         Quota::AddressSpace => "VmSize:",
         Quota::Data => "VmData:",

@@ -24,6 +24,7 @@ mod signal_waits;
 mod signals;
 mod stdin;
 mod stdout;
+mod threads;
 
 use harness::Case;
 use std::os::unix::process::ExitStatusExt;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         signals::SCENARIOS,
         stdin::SCENARIOS,
         stdout::SCENARIOS,
+        threads::SCENARIOS,
     ]
     .into_iter()
     .flatten()

@@ -5,17 +5,29 @@
 use super::Case;
 use super::Test;
 use super::sync::trigger;
+use crate::secs;
 use crate::unwind::OnDrop;
 use giambio::Pool;
 use giambio::pool;
+use giambio::shield;
 use giambio::sync::Event;
 use giambio::sync::Semaphore;
+use giambio::task;
 use giambio::testing::settle;
+use giambio::thread;
+use giambio::thread::Thread;
 use std::cell::Cell;
 use std::cell::RefCell;
+use std::panic::catch_unwind;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 matrix!(Virtual: task_join, pool_start, map_next, map_unordered_next);
 matrix!(Virtual: pool_end, try_pool_end, cancellable_end, join, join_all, race, race_all);
+matrix!(Virtual: thread_join, scoped_join, scope_end, thread_park, thread_park_timeout);
 
 fn task_join(test: Test<'_>) {
     let event = Event::new();
@@ -28,6 +40,77 @@ fn task_join(test: Test<'_>) {
         test(&Case::new(&call).ends_when(&|| trigger(&event)));
         trigger(&event); // whoever was cut has left its task as it was
     });
+}
+
+fn thread_join(test: Test<'_>) {
+    let event = Arc::new(Event::new());
+    let spawn = |()| {
+        let event = Arc::clone(&event);
+        thread::spawn(move || event.wait())
+    };
+    let threads = RefCell::new(Vec::from([(); 4].map(spawn)));
+    let call = || {
+        let thread = threads.borrow_mut().pop().unwrap();
+        thread.join().unwrap();
+    };
+    test(&Case::new(&call).ends_when(&|| trigger(&event)));
+    trigger(&event); // whoever was cut has left its thread as it was
+}
+
+fn scoped_join(test: Test<'_>) {
+    let event = Event::new();
+    thread::scope(|scope| {
+        let spawn = |()| scope.spawn(|| event.wait());
+        let threads = RefCell::new(Vec::from([(); 4].map(spawn)));
+        let call = || {
+            let thread = threads.borrow_mut().pop().unwrap();
+            thread.join().unwrap();
+        };
+        test(&Case::new(&call).ends_when(&|| trigger(&event)));
+        trigger(&event);
+    });
+}
+
+fn thread_park(test: Test<'_>) {
+    parking(test, thread::park);
+}
+
+fn thread_park_timeout(test: Test<'_>) {
+    parking(test, || thread::park_timeout(secs(1000)));
+}
+
+/// A token is a thread's own, and a situation has several tasks make the call: so a token that comes when
+/// nobody does is for the next who does, and one that a call has left behind as well.
+fn parking(test: Test<'_>, park: fn()) {
+    let (caller, given, left) = (RefCell::new(None::<Thread>), Cell::new(0), Cell::new(0));
+    let call = || {
+        let me = thread::current();
+        if left.get() > 0 {
+            left.set(left.get() - 1);
+            me.unpark();
+        }
+        caller.replace(Some(me));
+        let parked = catch_unwind(park);
+        caller.take();
+        if let Err(cut) = parked {
+            left.set(left.get() + usize::from(shield(has_token)));
+            resume_unwind(cut);
+        }
+    };
+    let complete = || {
+        given.set(given.get() + 1);
+        match &*caller.borrow() {
+            Some(thread) => thread.unpark(),
+            None => left.set(left.get() + 1),
+        }
+    };
+    let effects = || given.get() - left.get();
+    test(&Case::new(&call).ends_when(&complete).has(&effects));
+}
+
+/// Whether the calling task has a token, which is taken: without one it would switch.
+fn has_token() -> bool {
+    catch_unwind(|| task::no_switch(|| thread::park_timeout(Duration::ZERO))).is_ok()
 }
 
 /// What tasks of a call wait for.
@@ -55,6 +138,25 @@ fn with_children(test: Test<'_>, call: impl Fn(&Children<'_>)) {
     };
     test(&Case::new(&call).ends_when(&|| trigger(&event)));
     assert!(!left_behind.get(), "a task outlived the call that had started it");
+}
+
+fn scope_end(test: Test<'_>) {
+    let (event, live, left_behind) = (Event::new(), AtomicUsize::new(0), Cell::new(false));
+    let wait = || {
+        live.fetch_add(1, Ordering::Relaxed);
+        let _ending = OnDrop::new(|| _ = live.fetch_sub(1, Ordering::Relaxed));
+        event.wait();
+    };
+    let call = || {
+        let is_left = || live.load(Ordering::Relaxed) > 0;
+        let _ended = OnDrop::new(|| left_behind.set(left_behind.get() || is_left()));
+        thread::scope(|scope| {
+            scope.spawn(wait);
+            scope.spawn(wait);
+        });
+    };
+    test(&Case::new(&call).ends_when(&|| trigger(&event)));
+    assert!(!left_behind.get(), "a thread outlived the scope that had started it");
 }
 
 fn pool_end(test: Test<'_>) {
