@@ -1,0 +1,7 @@
+//! crossbeam's channels on plain threads: the proof of the text.
+
+use crate::threads as world;
+use crossbeam_channel as channel;
+
+#[path = "shared/mod.rs"]
+mod shared;
