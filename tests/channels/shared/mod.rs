@@ -8,8 +8,11 @@
 mod basics;
 mod disconnect;
 mod drops;
+mod errors;
 mod iterators;
+mod signatures;
 mod timeouts;
+mod timers;
 
 use super::channel;
 use super::world;
