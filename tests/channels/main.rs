@@ -4,6 +4,9 @@
 //! What crossbeam's own tests and those of Go, libdill, trio and may check is in `shared`. That it holds
 //! for crossbeam's channels proves the text; a program that changes a `use` line relies on all of it.
 
+// For a `select!` of 32 arms.
+#![recursion_limit = "256"]
+
 mod counted;
 mod crossbeam_on_threads;
 mod threads;

@@ -5,6 +5,9 @@ use crate::secs;
 pub(crate) use std::thread::scope;
 use std::time::Duration;
 
+/// How many workers make a crowd.
+pub(crate) const MANY: usize = 100;
+
 /// Plays a test.
 pub(crate) fn run(body: impl Fn()) {
     body();

@@ -9,8 +9,16 @@ mod basics;
 mod disconnect;
 mod drops;
 mod errors;
+mod go_channels;
+mod go_select;
 mod iterators;
+mod select_flow;
+mod select_grammar;
+mod select_list;
+mod select_many;
+mod select_ready;
 mod signatures;
+mod stress;
 mod timeouts;
 mod timers;
 

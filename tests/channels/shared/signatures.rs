@@ -90,26 +90,26 @@ fn receiver() {
     let _: fn(&R, &R) -> bool = R::same_channel;
 }
 
-fn selection<'a>() {
-    type Chosen<'a> = SelectedOperation<'a>;
-    let _: [fn() -> Select<'a>; 3] = [Select::new, Select::new_biased, Select::default];
-    let _: fn(&mut Select<'a>, &'a Sender<Any>) -> usize = Select::send;
-    let _: fn(&mut Select<'a>, &'a Receiver<Any>) -> usize = Select::recv;
-    let _: fn(&mut Select<'a>, usize) = Select::remove;
-    let _: fn(&mut Select<'a>) -> Chosen<'a> = Select::select;
-    let _: fn(&mut Select<'a>) -> Result<Chosen<'a>, TrySelectError> = Select::try_select;
-    type Selects<'a, Limit> = fn(&mut Select<'a>, Limit) -> Result<Chosen<'a>, SelectTimeoutError>;
-    let _: Selects<'a, Duration> = Select::select_timeout;
-    let _: Selects<'a, Instant> = Select::select_deadline;
-    let _: fn(&mut Select<'a>) -> usize = Select::ready;
-    let _: fn(&mut Select<'a>) -> Result<usize, TryReadyError> = Select::try_ready;
-    type Readies<'a, Limit> = fn(&mut Select<'a>, Limit) -> Result<usize, ReadyTimeoutError>;
-    let _: Readies<'a, Duration> = Select::ready_timeout;
-    let _: Readies<'a, Instant> = Select::ready_deadline;
-    let _: fn(&Chosen<'a>) -> usize = SelectedOperation::index;
-    type Sends<'a> = fn(Chosen<'a>, &Sender<i32>, i32) -> Result<(), SendError<i32>>;
-    let _: Sends<'a> = SelectedOperation::send;
-    let _: fn(Chosen<'a>, &Receiver<i32>) -> Result<i32, RecvError> = SelectedOperation::recv;
+fn selection() {
+    type Chosen = SelectedOperation<'static>;
+    let _: [fn() -> Select<'static>; 3] = [Select::new, Select::new_biased, Select::default];
+    let _: fn(&mut Select<'static>, &'static Sender<Any>) -> usize = Select::send;
+    let _: fn(&mut Select<'static>, &'static Receiver<Any>) -> usize = Select::recv;
+    let _: fn(&mut Select<'static>, usize) = Select::remove;
+    let _: fn(&mut Select<'static>) -> Chosen = Select::select;
+    let _: fn(&mut Select<'static>) -> Result<Chosen, TrySelectError> = Select::try_select;
+    type Selects<Limit> = fn(&mut Select<'static>, Limit) -> Result<Chosen, SelectTimeoutError>;
+    let _: Selects<Duration> = Select::select_timeout;
+    let _: Selects<Instant> = Select::select_deadline;
+    let _: fn(&mut Select<'static>) -> usize = Select::ready;
+    let _: fn(&mut Select<'static>) -> Result<usize, TryReadyError> = Select::try_ready;
+    type Readies<Limit> = fn(&mut Select<'static>, Limit) -> Result<usize, ReadyTimeoutError>;
+    let _: Readies<Duration> = Select::ready_timeout;
+    let _: Readies<Instant> = Select::ready_deadline;
+    let _: fn(&Chosen) -> usize = SelectedOperation::index;
+    type Sends = fn(Chosen, &Sender<i32>, i32) -> Result<(), SendError<i32>>;
+    let _: Sends = SelectedOperation::send;
+    let _: fn(Chosen, &Receiver<i32>) -> Result<i32, RecvError> = SelectedOperation::recv;
 }
 
 fn iterators() {
