@@ -3,5 +3,7 @@
 use crate::threads as world;
 use crossbeam_channel as channel;
 
+#[path = "sent_lists.rs"]
+mod sent_lists;
 #[path = "shared/mod.rs"]
 mod shared;

@@ -9,6 +9,8 @@
 
 mod counted;
 mod crossbeam_on_threads;
+mod ours;
+mod tasks;
 mod threads;
 
 use std::panic::AssertUnwindSafe;

@@ -471,14 +471,14 @@ fn a_thread_may_wait_while_its_locals_are_destroyed() {
     }
     static ENDED: AtomicUsize = AtomicUsize::new(0);
     let ((s, r), (_, ended)) = (unbounded(), bounded::<i32>(0));
-    thread::scope(|threads| {
-        threads.spawn(|| {
-            // Before whatever the channel keeps for the thread, so that it is destroyed after.
-            WAITS.with(|_| ());
-            r.recv().unwrap();
-            ended.recv_timeout(secs(1000)).unwrap_err();
-        });
-        s.send(()).unwrap();
+    let waits = thread::spawn(move || {
+        // Before whatever the channel keeps for the thread, so that it is destroyed after.
+        WAITS.with(|_| ());
+        r.recv().unwrap();
+        ended.recv_timeout(secs(1000)).unwrap_err();
     });
+    s.send(()).unwrap();
+    // A scope would not wait for the thread's locals.
+    waits.join().unwrap();
     assert_eq!(ENDED.load(Ordering::SeqCst), 1);
 }

@@ -89,7 +89,7 @@ fn a_receiver_that_was_cancelled_is_passed_over_and_its_message_goes_to_the_next
                 s.send(7).unwrap();
                 assert!(r.is_empty(), "`patient` has it");
                 assert_eq!(patient.join().unwrap(), Ok(7));
-                [before, parked, same_step].map(assert_cut);
+                [before, parked, same_step].into_iter().for_each(assert_cut);
             });
         }
     });
@@ -167,15 +167,16 @@ fn every_call_that_may_wait_is_a_checkpoint_and_no_other() {
         assert_checkpoint(|| r.recv_timeout(secs(1)).unwrap());
         assert_checkpoint(|| r.recv_timeout(Duration::ZERO).unwrap_err());
         let none = |f: &dyn Fn()| panic_of(|| assert_checkpoint(f));
-        for call in [
-            &|| s.try_send(1).unwrap() as _,
-            &|| assert!(r.try_recv().is_ok()) as &dyn Fn(),
+        let calls: [&dyn Fn(); 7] = [
+            &|| s.try_send(1).unwrap(),
+            &|| assert!(r.try_recv().is_ok()),
             &|| assert_eq!(r.try_iter().count(), 0),
             &|| assert_eq!((r.len(), s.len(), r.is_empty(), s.is_full()), (0, 0, true, false)),
             &|| drop((s.clone(), r.clone())),
             &|| drop((bounded::<i32>(1), unbounded::<i32>(), dropping::<i32>(1))),
             &|| assert!(s.close() && !r.close() && s.is_closed()),
-        ] {
+        ];
+        for call in calls {
             assert!(none(call).contains("no checkpoint was met"));
         }
         assert_checkpoint(|| r.recv().unwrap_err());
@@ -238,7 +239,7 @@ fn a_sender_that_was_cancelled_is_passed_over() {
                 same_step.cancel();
                 assert!(r.iter().take(count + 1).eq((0..count).chain([103])));
                 patient.join().unwrap();
-                [before, parked, same_step].map(assert_cut);
+                [before, parked, same_step].into_iter().for_each(assert_cut);
             });
             assert_eq!(r.try_recv(), Err(TryRecvError::Empty));
         }

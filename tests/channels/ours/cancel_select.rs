@@ -103,14 +103,13 @@ fn one_that_was_cancelled_is_no_peer_even_before_it_has_run_again() {
 fn one_that_was_chosen_before_the_cancellation_is_done() {
     run_virtual(|| {
         type Completes = fn(&Stuck);
-        let by_each_arm: [(i32, Completes); 5] = [
-            (1, |stuck| assert_eq!(stuck.meeting.1.recv(), Ok(1))),
+        let by_arms: [(i32, Completes); 4] = [
             (2, |stuck| stuck.meeting.0.send(2).unwrap()),
             (3, |stuck| assert_eq!(stuck.full.1.recv(), Ok(0))),
             (4, |stuck| stuck.empty.0.send(4).unwrap()),
             (5, |stuck| stuck.unlimited.0.send(5).unwrap()),
         ];
-        for (expected, complete) in by_each_arm {
+        for (expected, complete) in by_arms {
             let (stuck, chosen) = (Stuck::new(), Cell::new(0));
             pool(|pool| {
                 let selects = pool.spawn(|| {
@@ -130,6 +129,29 @@ fn one_that_was_chosen_before_the_cancellation_is_done() {
             }
             stuck.assert_untouched();
         }
+    });
+}
+
+/// A receiver waits for the message that only the select can make.
+#[test]
+fn one_that_was_asked_for_its_message_before_the_cancellation_makes_it() {
+    run_virtual(|| {
+        let (stuck, chosen) = (Stuck::new(), Cell::new(0));
+        pool(|pool| {
+            let selects = pool.spawn(|| {
+                chosen.set(stuck.select());
+                yield_now();
+                unreachable!("a checkpoint has not raised");
+            });
+            settle();
+            let receives = pool.spawn(|| stuck.meeting.1.recv());
+            yield_now();
+            selects.cancel();
+            assert_eq!(receives.join().unwrap(), Ok(1));
+            assert_cut(selects);
+        });
+        assert_eq!(chosen.get(), 1);
+        stuck.assert_untouched();
     });
 }
 
@@ -160,7 +182,10 @@ fn one_that_is_ready_is_a_checkpoint_and_takes_nothing_when_it_raises() {
                 }));
             });
         });
-        assert_eq!((r.try_recv(), other_r.try_recv(), made.get()), (Ok(7), Err(TryRecvError::Empty), 0));
+        assert_eq!(
+            (r.try_recv(), other_r.try_recv(), made.get()),
+            (Ok(7), Err(TryRecvError::Empty), 0)
+        );
     });
 }
 

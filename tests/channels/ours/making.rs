@@ -104,12 +104,11 @@ fn if_it_panics_its_place_goes_to_who_waits_for_one() {
     run_virtual(|| {
         let (s, r) = bounded(1);
         pool(|pool| {
-            let fail = || -> i32 { std::panic::resume_unwind(Box::new("on purpose")) };
             let fails = pool.spawn(|| {
                 panic_of(|| {
-                    let slow = || {
+                    let slow = || -> i32 {
                         sleep(secs(1));
-                        fail()
+                        std::panic::resume_unwind(Box::new("on purpose"))
                     };
                     select! { send(s, slow()) -> _ => panic!("it was sent") }
                 })
@@ -126,18 +125,44 @@ fn if_it_panics_its_place_goes_to_who_waits_for_one() {
 }
 
 #[test]
+fn a_place_that_comes_back_is_seen_by_who_waits_for_one_to_be_ready() {
+    run_virtual(|| {
+        let (s, _r) = bounded(1);
+        pool(|pool| {
+            let fails = pool.spawn(|| {
+                panic_of(|| {
+                    let slow = || -> i32 {
+                        sleep(secs(1));
+                        std::panic::resume_unwind(Box::new("on purpose"))
+                    };
+                    select! { send(s, slow()) -> _ => panic!("it was sent") }
+                })
+            });
+            settle();
+            let watches = pool.spawn(|| {
+                let mut choice = Select::new();
+                choice.send(&s);
+                choice.ready_timeout(secs(100)).is_ok()
+            });
+            assert_eq!(fails.join().unwrap(), "on purpose");
+            assert!(watches.join().unwrap(), "nobody has told it of the place");
+        });
+    });
+}
+
+#[test]
 fn if_it_is_cut_the_receiver_goes_on_waiting() {
     run_virtual(|| {
         for (s, r) in limited() {
             let ledger = Ledger::default();
+            let slow = || {
+                let message = ledger.one();
+                sleep(secs(1));
+                message
+            };
             pool(|pool| {
                 let receives = pool.spawn(|| r.recv());
                 settle();
-                let slow = || {
-                    let message = ledger.one();
-                    sleep(secs(1));
-                    message
-                };
                 let cut = pool.spawn(|| select! { send(s, slow()) -> sent => sent.is_ok() });
                 settle();
                 cut.cancel();
@@ -153,12 +178,47 @@ fn if_it_is_cut_the_receiver_goes_on_waiting() {
     });
 }
 
+/// It has asked for the message, which is made for it alone.
+#[test]
+fn a_receiver_that_has_asked_for_a_message_gets_it_even_if_it_is_cancelled_or_out_of_time() {
+    run_virtual(|| {
+        let ((s, r), ledger, got) = (bounded(0), Ledger::default(), Cell::new(false));
+        let slow = || {
+            sleep(secs(2));
+            ledger.one()
+        };
+        pool(|pool| {
+            let sends = pool.spawn(|| select! { send(s, slow()) -> sent => sent.is_ok() });
+            settle();
+            let cut = pool.spawn(|| {
+                got.set(r.recv().is_ok());
+                giambio::yield_now();
+                unreachable!("a checkpoint has not raised");
+            });
+            settle();
+            cut.cancel();
+            assert!(sends.join().unwrap());
+            assert_cut(cut);
+            assert!(got.get());
+            let sends = pool.spawn(|| select! { send(s, slow()) -> sent => sent.is_ok() });
+            settle();
+            let received = r.recv_timeout(secs(1)).is_ok();
+            assert_eq!(sends.join().unwrap(), received);
+        });
+        ledger.assert_all_dropped();
+    });
+}
+
 /// What was promised comes; a receiver that is cut or out of time meanwhile says so only if it does not.
 #[test]
 fn a_receiver_that_was_promised_a_message_gets_it_or_leaves_it() {
     run_virtual(|| {
         for (s, r) in limited() {
             let (ledger, got) = (Ledger::default(), Cell::new(false));
+            let slow = || {
+                sleep(secs(1));
+                ledger.one()
+            };
             pool(|pool| {
                 let cut = pool.spawn(|| {
                     drop(r.recv().unwrap());
@@ -166,10 +226,6 @@ fn a_receiver_that_was_promised_a_message_gets_it_or_leaves_it() {
                     giambio::yield_now();
                 });
                 settle();
-                let slow = || {
-                    sleep(secs(1));
-                    ledger.one()
-                };
                 let sends = pool.spawn(|| select! { send(s, slow()) -> sent => sent.is_ok() });
                 settle();
                 cut.cancel();
@@ -211,13 +267,13 @@ fn the_channel_may_be_closed_during_it() {
     run_virtual(|| {
         for (s, r) in limited() {
             let ledger = Ledger::default();
+            let slow = || {
+                sleep(secs(1));
+                ledger.one()
+            };
             pool(|pool| {
                 let receives = pool.spawn(|| r.recv());
                 settle();
-                let slow = || {
-                    sleep(secs(1));
-                    ledger.one()
-                };
                 let sends = pool.spawn(|| select! { send(s, slow()) -> sent => sent });
                 settle();
                 s.close();
@@ -235,11 +291,11 @@ fn the_last_receiver_may_go_during_it() {
     run_virtual(|| {
         for (s, r) in limited().into_iter().skip(1) {
             let ledger = Ledger::default();
+            let slow = || {
+                sleep(secs(1));
+                ledger.one()
+            };
             pool(|pool| {
-                let slow = || {
-                    sleep(secs(1));
-                    ledger.one()
-                };
                 let sends = pool.spawn(|| select! { send(s, slow()) -> sent => sent.is_err() });
                 settle();
                 drop(r);

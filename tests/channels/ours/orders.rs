@@ -14,7 +14,6 @@ use giambio::sleep;
 use giambio::testing::explore;
 use giambio::yield_now;
 use std::cell::Cell;
-use std::cell::RefCell;
 
 const SEEDS: std::ops::Range<u64> = 0..150;
 
@@ -22,23 +21,24 @@ const SEEDS: std::ops::Range<u64> = 0..150;
 fn smoke() {
     explore(SEEDS, || {
         for (s, r) in all_kinds() {
-            let got = RefCell::new(Vec::new());
-            pool(|pool| {
+            let receivers = pool(|pool| {
                 for sender in 0..3 {
                     let s = s.clone();
                     pool.spawn(move || (0..5).for_each(|n| s.send(sender * 10 + n).unwrap()));
                 }
                 drop(s);
-                for _ in 0..2 {
-                    let (r, got) = (&r, &got);
-                    pool.spawn(move || r.iter().for_each(|message| got.borrow_mut().push(message)));
-                }
+                let receivers = [(); 2].map(|()| pool.spawn(|| r.iter().collect::<Vec<i32>>()));
+                receivers.map(|receiver| receiver.join().unwrap())
             });
-            let got = got.take();
-            for sender in 0..3 {
-                let of_sender = got.iter().filter(|&&message| message / 10 == sender);
-                assert!(of_sender.copied().eq(sender * 10..sender * 10 + 5), "{got:?}");
+            for got in &receivers {
+                for sender in 0..3 {
+                    let of_sender = got.iter().filter(|&&message| message / 10 == sender);
+                    assert!(of_sender.is_sorted_by(|a, b| a < b), "{receivers:?}");
+                }
             }
+            let mut all = receivers.concat();
+            all.sort_unstable();
+            assert!(all.into_iter().eq((0..5).chain(10..15).chain(20..25)));
         }
     });
 }
@@ -181,7 +181,8 @@ fn the_end_races_with_messages_and_nothing_is_lost() {
                 });
                 assert!(closes.join().unwrap());
                 let sent: usize = senders.map(|sender| sender.join().unwrap()).iter().sum();
-                let received: usize = receivers.map(|receiver| receiver.join().unwrap()).iter().sum();
+                let received: usize =
+                    receivers.map(|receiver| receiver.join().unwrap()).iter().sum();
                 assert_eq!(sent, received);
             });
             ledger.assert_all_dropped();

@@ -274,7 +274,7 @@ fn messages_may_be_of_no_size() {
 }
 
 /// One that fills pages, each byte of which must arrive.
-fn large(seed: u8) -> [u8; 20_000] {
+fn large(seed: u8) -> [u8; 5_000] {
     std::array::from_fn(|index| u8::try_from(index % 251).unwrap() ^ seed)
 }
 

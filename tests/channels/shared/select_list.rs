@@ -280,36 +280,6 @@ fn a_list_may_be_cloned() {
 }
 
 #[test]
-fn a_list_may_go_to_other_workers() {
-    world::run(|| {
-        let ((s, r), (other_s, other_r)) = (unbounded::<i32>(), unbounded::<i32>());
-        let mut choice = Select::new();
-        choice.recv(&r);
-        choice.recv(&other_r);
-        scope(|scope| {
-            for _ in 0..3 {
-                let (choice, r, other_r) = (&choice, &r, &other_r);
-                scope.spawn(move || {
-                    let mut mine = choice.clone();
-                    let chosen = mine.select();
-                    let receives = if chosen.index() == 0 { r } else { other_r };
-                    assert_eq!(chosen.recv(receives), Ok(7));
-                });
-            }
-            s.send(7).unwrap();
-            other_s.send(7).unwrap();
-            other_s.send(7).unwrap();
-        });
-        assert!(r.is_empty() && other_r.is_empty());
-        let (mut choice, r) = (choice, &r);
-        scope(|scope| {
-            scope.spawn(move || assert_eq!(choice.select().recv(r), Err(RecvError)));
-            drop(s);
-        });
-    });
-}
-
-#[test]
 fn as_many_operations_as_are_wanted() {
     world::run(|| {
         let channels: Vec<_> = (0..200).map(|_| bounded(1)).collect();

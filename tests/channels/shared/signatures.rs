@@ -134,7 +134,6 @@ fn bounds() {
     is_shared::<IntoIter<Cell<i32>>>();
     is_shared::<Iter<'_, Cell<i32>>>();
     is_shared::<TryIter<'_, Cell<i32>>>();
-    is_shared::<Select<'_>>();
     is_common::<Sender<Any>>();
     is_common::<Receiver<Any>>();
     is_common::<Sender<Infallible>>();

@@ -185,7 +185,10 @@ fn it_drops_no_message() {
         for close in by_either_side() {
             for (_, (s, r)) in buffers() {
                 let ledger = Ledger::default();
-                ledger.some(s.capacity().unwrap_or(50)).into_iter().for_each(|message| s.send(message).unwrap());
+                ledger
+                    .some(s.capacity().unwrap_or(50))
+                    .into_iter()
+                    .for_each(|message| s.send(message).unwrap());
                 close(&s, &r);
                 ledger.assert_dropped(&[]);
                 drop(r.recv().unwrap());

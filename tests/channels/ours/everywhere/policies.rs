@@ -99,6 +99,38 @@ fn who_waits_for_a_message_gets_the_first() {
 }
 
 #[test]
+fn without_any_room_only_who_waits_gets_a_message() {
+    world::run(|| {
+        for (s, r) in [dropping(0), sliding(0)] {
+            let ledger = Ledger::default();
+            s.send(ledger.one()).unwrap();
+            s.try_send(ledger.one()).unwrap();
+            select! { send(s, ledger.one()) -> sent => assert!(sent.is_ok()) }
+            ledger.assert_dropped(&[0, 1, 2]);
+            assert_eq!((s.len(), s.capacity()), (0, Some(0)));
+            scope(|scope| {
+                let receives = scope.spawn(|| r.recv().unwrap().number);
+                crate::until(|| {
+                    s.send(ledger.one()).unwrap();
+                    giambio::yield_now();
+                    receives.is_finished()
+                });
+                assert!(receives.join().unwrap() > 2);
+            });
+            ledger.assert_all_dropped();
+        }
+    });
+}
+
+#[test]
+fn a_sender_tells_whether_its_messages_may_be_dropped() {
+    world::run(|| {
+        assert!(dropping::<i32>(1).0.is_lossy() && sliding::<i32>(1).0.is_lossy());
+        assert!(!super::bounded::<i32>(1).0.is_lossy() && !super::unbounded::<i32>().0.is_lossy());
+    });
+}
+
+#[test]
 fn room_is_used_again() {
     world::run(|| {
         let (s, r) = dropping(2);
