@@ -18,6 +18,9 @@ use giambio::channel::unbounded;
 use giambio::pool;
 use giambio::skip_after;
 use giambio::yield_now;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::panic::resume_unwind;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -390,6 +393,94 @@ fn cut_stress<T: Send>(
     });
 }
 
+/// A select has the right to send, and then nothing to send.
+#[test]
+fn makers_that_fail_keep_no_place_and_no_receiver() {
+    for (s, r) in all_kinds() {
+        let arrivals = Arrivals::default();
+        let send = |s: &Sender<usize>, sender: usize, each| {
+            let mut number = 0;
+            for turn in 0.. {
+                if number == each {
+                    return;
+                }
+                let make = || {
+                    if (sender + turn) % 3 == 0 {
+                        yield_now();
+                        resume_unwind(Box::new("on purpose"));
+                    }
+                    number
+                };
+                let select = || select! { send(s, make()) -> sent => sent.unwrap() };
+                number += usize::from(catch_unwind(AssertUnwindSafe(select)).is_ok());
+            }
+        };
+        let receive = |r: &Receiver<usize>| r.iter().for_each(|n| arrivals.note(n));
+        stress((s, r), send, receive);
+        arrivals.assert_all(2000, EACH);
+    }
+}
+
+#[test]
+fn who_waits_to_become_ready_hears_of_every_thread() {
+    for (s, r) in all_kinds() {
+        let arrivals = Arrivals::default();
+        let send = |s: &Sender<usize>, sender: usize, each| {
+            for number in 0..each {
+                if sender % 2 == 0 {
+                    s.send(number).unwrap();
+                } else {
+                    select! { send(s, number) -> sent => sent.unwrap() }
+                }
+            }
+        };
+        let receive = |r: &Receiver<usize>| {
+            let mut choice = Select::new();
+            choice.recv(r);
+            loop {
+                choice.ready();
+                match r.try_recv() {
+                    Ok(number) => arrivals.note(number),
+                    Err(error) if error.is_disconnected() => return,
+                    Err(_) => {}
+                }
+            }
+        };
+        few((s, r), send, receive);
+        arrivals.assert_all(20, EACH);
+    }
+}
+
+/// [`stress`] with so few that it does not matter that all of them are woken by each message.
+fn few<T: Send>(
+    (s, r): (Sender<T>, Receiver<T>),
+    send: impl Fn(&Sender<T>, usize, usize) + Sync,
+    receive: impl Fn(&Receiver<T>) + Sync,
+) {
+    thread::scope(|threads| {
+        for thread in 0..2 {
+            let (s, send) = (s.clone(), &send);
+            threads.spawn(move || {
+                giambio::run(|| {
+                    pool(|pool| {
+                        for task in 0..10 {
+                            let s = s.clone();
+                            pool.spawn(move || send(&s, thread * 10 + task, EACH));
+                        }
+                        drop(s);
+                    });
+                });
+            });
+        }
+        drop(s);
+        let (other, receive) = (r.clone(), &receive);
+        threads.spawn(move || receive(&other));
+        threads.spawn(move || {
+            giambio::run(|| pool(|pool| (0..5).for_each(|_| drop(pool.spawn(|| receive(&r))))));
+        });
+    });
+}
+
 #[test]
 fn dropping_and_sliding_channels_lose_only_what_they_drop() {
     for (s, r) in [dropping(16), sliding(16)] {
@@ -430,6 +521,33 @@ fn a_channel_is_closed_while_all_are_busy() {
         };
         stress((s, r), send, receive);
         assert_eq!(sent.into_inner(), received.into_inner());
+    }
+}
+
+#[test]
+fn a_channel_is_closed_while_all_select() {
+    for (s, r) in all_kinds() {
+        let (ledger, received) = (Ledger::default(), AtomicUsize::new(0));
+        let (sent, closer) = (AtomicUsize::new(0), r.clone());
+        let (_nobody, nothing) = bounded::<i32>(0);
+        let send = |s: &Sender<_>, sender, each| {
+            if sender == 600 {
+                closer.close();
+            }
+            let send = |_: &usize| {
+                select! { send(s, ledger.one()) -> sent => sent.is_ok(), recv(nothing) -> _ => false }
+            };
+            sent.fetch_add((0..each).take_while(send).count(), Ordering::Relaxed);
+        };
+        let receive = |r: &Receiver<_>| {
+            while select! { recv(nothing) -> _ => false, recv(r) -> got => got.is_ok() } {
+                received.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        stress((s, r), send, receive);
+        assert_eq!(sent.into_inner(), received.into_inner());
+        drop(closer);
+        ledger.assert_all_dropped();
     }
 }
 

@@ -8,6 +8,7 @@ use super::tools::fill;
 use super::tools::limited;
 use super::tools::raised;
 use crate::counted::Ledger;
+use crate::elapsed;
 use crate::panic_of;
 use crate::secs;
 use giambio::channel::RecvError;
@@ -142,10 +143,10 @@ fn a_place_that_comes_back_is_seen_by_who_waits_for_one_to_be_ready() {
             let watches = pool.spawn(|| {
                 let mut choice = Select::new();
                 choice.send(&s);
-                choice.ready_timeout(secs(100)).is_ok()
+                elapsed(|| assert!(choice.ready_timeout(secs(100)).is_ok()))
             });
             assert_eq!(fails.join().unwrap(), "on purpose");
-            assert!(watches.join().unwrap(), "nobody has told it of the place");
+            assert_eq!(watches.join().unwrap(), secs(1), "nobody has told it of the place");
         });
     });
 }

@@ -1,6 +1,7 @@
 //! What only our channels do, in any world.
 
 mod close;
+mod making;
 mod policies;
 
 use super::channel;
