@@ -122,24 +122,24 @@ macro_rules! __select {
         $crate::__select! { @expand $order (within $timeout) [$($arm)*] [$code] }
     };
     // A default that is not the last is put there.
-    (@parse $order:ident [$($arm:tt)*] default $(())? => $code:block $(,)? $($rest:tt)+) => {
+    (@parse $order:ident [$($arm:tt)*] default $(())? => $code:block $($rest:tt)+) => {
         $crate::__select! { @parse $order [$($arm)*] $($rest)+ , default => $code }
     };
     (@parse $order:ident [$($arm:tt)*] default $(())? => $code:expr, $($rest:tt)+) => {
-        $crate::__select! { @parse $order [$($arm)*] $($rest)+ , default => $code }
+        $crate::__select! { @parse $order [$($arm)*] $($rest)+ , default => { $code } }
     };
-    (@parse $order:ident [$($arm:tt)*] default($t:expr $(,)?) => $code:block $(,)? $($rest:tt)+) => {
+    (@parse $order:ident [$($arm:tt)*] default($t:expr $(,)?) => $code:block $($rest:tt)+) => {
         $crate::__select! { @parse $order [$($arm)*] $($rest)+ , default($t) => $code }
     };
     (@parse $order:ident [$($arm:tt)*] default($t:expr $(,)?) => $code:expr, $($rest:tt)+) => {
-        $crate::__select! { @parse $order [$($arm)*] $($rest)+ , default($t) => $code }
+        $crate::__select! { @parse $order [$($arm)*] $($rest)+ , default($t) => { $code } }
     };
     (@parse $order:ident [$($arm:tt)*] , $($rest:tt)*) => {
         $crate::__select! { @parse $order [$($arm)*] $($rest)* }
     };
 
     (@parse $order:ident [$($arm:tt)*]
-        $kind:ident($($on:tt)*) -> $result:pat => $code:block $(,)? $($rest:tt)*
+        $kind:ident($($on:tt)*) -> $result:pat => $code:block $($rest:tt)*
     ) => {
         $crate::__select! { @parse $order [$($arm)* { $kind ($($on)*) ($result) ($code) }] $($rest)* }
     };

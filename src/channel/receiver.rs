@@ -61,7 +61,7 @@ impl<T> Receiver<T> {
         Self { source: Source::Timer(timer) }
     }
 
-    pub(super) fn of_nothing() -> Self {
+    pub(super) const fn of_nothing() -> Self {
         Self { source: Source::Never }
     }
 

@@ -165,6 +165,6 @@ pub fn tick(period: Duration) -> Receiver<Instant> {
 /// });
 /// ```
 #[must_use]
-pub fn never<T>() -> Receiver<T> {
+pub const fn never<T>() -> Receiver<T> {
     Receiver::of_nothing()
 }

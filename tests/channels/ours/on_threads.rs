@@ -1,0 +1,10 @@
+//! Our channels on plain threads.
+
+use crate::threads as world;
+use giambio::channel;
+
+#[path = "everywhere/mod.rs"]
+mod everywhere;
+#[expect(clippy::duplicate_mod, reason = "what is compared is the same source")]
+#[path = "../shared/mod.rs"]
+mod shared;
