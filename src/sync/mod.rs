@@ -7,6 +7,7 @@
 //! served first in, first out.
 
 mod event;
+pub mod mpsc;
 mod semaphore;
 
 pub use event::AlreadySet;

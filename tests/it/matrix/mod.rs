@@ -4,8 +4,8 @@
 //! consumed. What that means for a call its row says, and nothing else: the situations are the same for
 //! all (situations.rs).
 //!
-//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, sockets.rs, unix.rs,
-//! servers.rs, descriptors.rs, offload.rs)
+//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, mpsc.rs, sockets.rs,
+//! unix.rs, servers.rs, descriptors.rs, offload.rs)
 //! that prepares what the call needs and hands a [`Case`] to the test, and name it in that file's
 //! `matrix!`:
 //!
@@ -109,6 +109,7 @@ macro_rules! matrix {
 
 mod between_waits;
 mod descriptors;
+mod mpsc;
 mod offload;
 mod servers;
 mod situations;
