@@ -9,6 +9,7 @@
 mod event;
 mod itself;
 mod lock;
+pub mod mpsc;
 #[expect(unsafe_code, reason = "lends what it guards to who has locked it")]
 mod mutex;
 mod poison;

@@ -4,7 +4,7 @@
 //! consumed. What that means for a call its row says, and nothing else: the situations are the same for
 //! all (situations.rs).
 //!
-//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, channels.rs, sockets.rs, unix.rs,
+//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, channels.rs, mpsc.rs, sockets.rs, unix.rs,
 //! servers.rs, descriptors.rs, offload.rs)
 //! that prepares what the call needs and hands a [`Case`] to the test, and name it in that file's
 //! `matrix!`:
@@ -110,6 +110,7 @@ macro_rules! matrix {
 mod between_waits;
 mod channels;
 mod descriptors;
+mod mpsc;
 mod offload;
 mod servers;
 mod situations;

@@ -1,0 +1,8 @@
+//! Our channels in tasks.
+
+use crate::tasks as world;
+use giambio::sync::mpsc;
+
+#[expect(clippy::duplicate_mod, reason = "what is compared is the same source")]
+#[path = "../shared/mod.rs"]
+mod shared;

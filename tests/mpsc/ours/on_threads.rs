@@ -1,0 +1,8 @@
+//! Our channels on plain threads.
+
+use crate::threads as world;
+use giambio::sync::mpsc;
+
+#[expect(clippy::duplicate_mod, reason = "what is compared is the same source")]
+#[path = "../shared/mod.rs"]
+mod shared;
