@@ -61,25 +61,25 @@
 //! ```
 
 mod broadcast;
+mod combine;
+mod flow;
 mod hub;
 mod map;
-mod pipe;
 mod stage;
 mod topics;
-mod zip;
 
 pub use broadcast::Broadcast;
 pub use broadcast::Policy;
 pub use broadcast::broadcast;
+pub use combine::combine_latest;
+pub use combine::zip;
+pub use combine::zip_longest;
+pub use flow::distribute;
+pub use flow::from_iter;
+pub use flow::merge;
+pub use flow::pipe;
 pub use map::map_blocking;
 pub use map::map_ordered;
 pub use map::map_unordered;
-pub use pipe::distribute;
-pub use pipe::from_iter;
-pub use pipe::merge;
-pub use pipe::pipe;
 pub use topics::Topics;
 pub use topics::publish;
-pub use zip::combine_latest;
-pub use zip::zip;
-pub use zip::zip_longest;

@@ -1,4 +1,4 @@
-//! Pipe: items go on as they are.
+//! Flow: items go on as they are.
 //!
 //! Layer 7. Imports: channel, pool. Never: the items.
 

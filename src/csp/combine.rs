@@ -1,4 +1,4 @@
-//! Zip: items of several inputs become one.
+//! Combine: items of several inputs become one.
 //!
 //! Layer 7. Imports: channel, pool, wait_any. Never: the items.
 
