@@ -61,3 +61,7 @@ impl<T> fmt::Debug for ClosedArm<'_, T> {
         f.debug_struct("ClosedArm").finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, loom))]
+#[path = "closed_tests.rs"]
+mod loom_tests;
