@@ -74,6 +74,7 @@ mod unblock;
 // Layer 7: between tasks.
 #[expect(unsafe_code, reason = "messages that are handed over from frame to frame")]
 pub mod channel;
+pub mod csp;
 pub mod sync;
 
 // Layer 8: std's names, std's shapes.

@@ -17,6 +17,7 @@ use super::state::Room;
 use super::state::SENDERS;
 use super::state::State;
 use super::state::Step;
+use super::state::UNTIL_CLOSED;
 use super::state::WhenFull;
 use super::state::replace;
 use super::state::take_message;
@@ -98,6 +99,7 @@ impl<T> Link<T> {
             self.state.wake_line(RECEIVERS, Winner::Closed);
             self.state.wake_line(SENDERS, Winner::Closed);
             self.state.wake_line(OBSERVERS, Winner::Event);
+            self.state.wake_line(UNTIL_CLOSED, Winner::Closed);
         }
         was_open
     }

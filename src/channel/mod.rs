@@ -45,6 +45,7 @@
 
 mod arm;
 mod buffer;
+mod closed;
 mod error;
 mod iter;
 mod link;
@@ -83,6 +84,8 @@ pub use timer::at;
 pub use timer::never;
 pub use timer::tick;
 
+pub(crate) use arm::RecvArm;
+pub(crate) use closed::ClosedArm;
 use link::Link;
 use state::WhenFull;
 use std::sync::Arc;

@@ -26,7 +26,9 @@ pub(super) const RECEIVERS: usize = 0;
 pub(super) const SENDERS: usize = 1;
 /// Those who want to know when something has changed, and take nothing.
 pub(super) const OBSERVERS: usize = 2;
-pub(super) const LINES: usize = 3;
+/// Those who only wait for the end.
+pub(super) const UNTIL_CLOSED: usize = 3;
+pub(super) const LINES: usize = 4;
 
 /// What `send` does when there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

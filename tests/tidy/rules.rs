@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["scheduler"],
     &["park", "wait_queue", "wait_any", "blocked", "asker", "big_stack"],
     &["scope", "pool", "runtime", "time", "unblock"],
-    &["sync", "channel"],
+    &["sync", "channel", "csp"],
     &["io", "net", "os", "fs", "process", "signal", "thread", "lowlevel"],
     &["debug", "testing", "guide"],
 ];
