@@ -34,6 +34,14 @@
 //! | [`Parker::park`](crate::lowlevel::Parker::park), [`Parker::park_timeout`](crate::lowlevel::Parker::park_timeout) | without a token | yes | really waits |
 //! | [`Event::wait`](crate::sync::Event::wait) | until it is set | yes | really waits |
 //! | [`Semaphore::acquire`](crate::sync::Semaphore::acquire) | without a permit | yes | really waits |
+//! | [`Mutex::lock`](crate::sync::Mutex::lock), [`RwLock::read`](crate::sync::RwLock::read), [`RwLock::write`](crate::sync::RwLock::write), [`Once::call_once`](crate::sync::Once::call_once), [`OnceLock::get_or_init`](crate::sync::OnceLock::get_or_init), [`LazyLock::force`](crate::sync::LazyLock::force) and their kin | while another has it, or initialises it | no: a destructor that locks must not be cut in half | really wait |
+//! | `lock_interruptibly`, `lock_timeout` of [`Mutex`](crate::sync::Mutex), and their twins of [`RwLock`](crate::sync::RwLock) | while another has it | yes | really wait |
+//! | [`Condvar::wait`](crate::sync::Condvar::wait) and its kin, [`Barrier::wait`](crate::sync::Barrier::wait) | yes | yes; the lock is taken again in any case but a cancellation | really wait |
+//! | `send`, `recv`, their timeouts and the iterators of [`channel`](crate::channel) and [`sync::mpsc`](crate::sync::mpsc) | without room, without a message | yes | one attempt, then as if the other side were gone |
+//! | `try_send`, `try_recv`, `select!` with `default` | only while a `select!` makes the message | no | one attempt |
+//! | [`select!`](crate::channel::select!), [`Select`](crate::channel::Select) | yes | yes | one attempt, then one of the operations ends with its error; really waits if none has one |
+//! | [`thread::park`](crate::thread::park()), [`thread::park_timeout`](crate::thread::park_timeout) | without a token | yes | really wait |
+//! | `join` of [`thread::JoinHandle`](crate::thread::JoinHandle) and [`thread::ScopedJoinHandle`](crate::thread::ScopedJoinHandle), the end of [`thread::scope`](crate::thread::scope()) | until they have ended | yes | really wait |
 //! | [`unblock`](crate::unblock()), [`try_unblock`](crate::try_unblock) | always, until the helper thread has made the call | yes; not cut once the call has begun | really wait |
 //! | [`testing::settle`](crate::testing::settle), [`Sequencer::step`](crate::testing::Sequencer::step) | yes | yes | really waits |
 //! | [`testing::assert_checkpoint`](crate::testing::assert_checkpoint), [`testing::Cut::run`](crate::testing::Cut::run) | as their closures do | at their end | as their closures do |
@@ -58,5 +66,5 @@
 //! ([`io::Cancelled`](crate::io::Cancelled)), the others go on waiting, and so does `try_unblock`.
 //!
 //! Outside of [`run`](crate::run) the calls that have a meaning there block the thread: sockets, `sleep`,
-//! `Parker`, `Event`, `Semaphore`, `lowlevel`, pipes, standard input and output, signals; `unblock` calls
+//! locks, channels, `thread`, `Parker`, `Event`, `Semaphore`, `lowlevel`, pipes, standard input and output, signals; `unblock` calls
 //! its closure right there.
