@@ -239,6 +239,13 @@ fn the_sleepers_sleep_at_the_same_time() {
 }
 
 #[test]
+fn the_examples_of_channels_end_by_themselves() {
+    assert!(stdout_of("prime_sieve").ends_with("\n223\n227\n229\n"));
+    assert!(stdout_of("dining_philosophers").ends_with("and 5 forks are on the table\n"));
+    assert!(stdout_of("pike_patterns").contains("1 has become 10001\n"));
+}
+
+#[test]
 fn the_million_says_what_each_of_its_tasks_takes() {
     let output = example("million").arg("300").output().expect("it starts");
     let printed = String::from_utf8_lossy(&output.stdout);

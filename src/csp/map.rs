@@ -147,6 +147,29 @@ pub fn map_unordered<'scope, T: 'scope, U: 'scope>(
 /// });
 /// assert!(bytes > 0);
 /// ```
+///
+/// What goes to another thread must be `Send`, and the closure, which all of them use, `Sync`:
+///
+/// ```compile_fail,E0277
+/// use std::rc::Rc;
+///
+/// giambio::run(|| {
+///     giambio::pool(|pool| {
+///         let numbers = giambio::csp::from_iter(pool, [Rc::new(1)], 0);
+///         giambio::csp::map_blocking(pool, numbers, 1, |number| *number);
+///     });
+/// });
+/// ```
+///
+/// ```compile_fail,E0277
+/// let sum = std::cell::Cell::new(0);
+/// giambio::run(|| {
+///     giambio::pool(|pool| {
+///         let numbers = giambio::csp::from_iter(pool, [1, 2], 0);
+///         giambio::csp::map_blocking(pool, numbers, 1, |number| sum.set(sum.get() + number));
+///     });
+/// });
+/// ```
 #[track_caller]
 pub fn map_blocking<'scope, T: Send + 'scope, U: Send + 'scope>(
     pool: &'scope Pool<'scope, '_>,

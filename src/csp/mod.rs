@@ -40,6 +40,21 @@
 //! and are cancelled with the rest of the pool. An error that is none of the stage's business is an item:
 //! a closure that returns a `Result` makes a receiver of them, and whoever has the `?` has the failure.
 //!
+//! # Lifetimes
+//!
+//! Items and closures may borrow what lives outside of the pool, as its tasks may; they stay on this thread,
+//! and need not be `Send`, save for [`map_blocking`]. What lives in the pool's body is moved in:
+//!
+//! ```compile_fail,E0373
+//! giambio::run(|| {
+//!     giambio::pool(|pool| {
+//!         let factor = 2; // `move |number| number * factor` would do
+//!         let numbers = giambio::csp::from_iter(pool, [1, 2], 0);
+//!         giambio::csp::map_ordered(pool, numbers, 1, |number| number * factor);
+//!     });
+//! });
+//! ```
+//!
 //! # Cancellation
 //!
 //! None of these functions parks. Their tasks are the pool's, and a cancelled pool ends all of them; items
