@@ -6,6 +6,7 @@
 //! inside of [`run`](crate::run) parks its task, whoever waits outside blocks its thread. Waiters are
 //! served first in, first out.
 
+mod barrier;
 mod event;
 mod itself;
 mod lock;
@@ -14,6 +15,8 @@ mod mutex;
 mod poison;
 mod semaphore;
 
+pub use barrier::Barrier;
+pub use barrier::BarrierWaitResult;
 pub use event::AlreadySet;
 pub use event::Event;
 pub use mutex::Mutex;
