@@ -12,7 +12,9 @@ mod itself;
 mod lock;
 #[expect(unsafe_code, reason = "lends what it guards to who has locked it")]
 mod mutex;
+mod once;
 mod poison;
+mod run_once;
 mod semaphore;
 
 pub use barrier::Barrier;
@@ -21,6 +23,8 @@ pub use event::AlreadySet;
 pub use event::Event;
 pub use mutex::Mutex;
 pub use mutex::MutexGuard;
+pub use once::Once;
+pub use once::OnceState;
 pub use semaphore::Permit;
 pub use semaphore::Semaphore;
 pub use std::sync::Arc;
