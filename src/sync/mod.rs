@@ -6,19 +6,32 @@
 //! inside of [`run`](crate::run) parks its task, whoever waits outside blocks its thread. Waiters are
 //! served first in, first out.
 
+mod barrier;
 mod event;
 mod itself;
+#[expect(unsafe_code, reason = "shares a closure that one at a time may take")]
+mod lazy_lock;
 mod lock;
 pub mod mpsc;
 #[expect(unsafe_code, reason = "lends what it guards to who has locked it")]
 mod mutex;
+mod once;
+#[expect(unsafe_code, reason = "lends what it has been set to")]
+mod once_lock;
 mod poison;
+mod run_once;
 mod semaphore;
 
+pub use barrier::Barrier;
+pub use barrier::BarrierWaitResult;
 pub use event::AlreadySet;
 pub use event::Event;
+pub use lazy_lock::LazyLock;
 pub use mutex::Mutex;
 pub use mutex::MutexGuard;
+pub use once::Once;
+pub use once::OnceState;
+pub use once_lock::OnceLock;
 pub use semaphore::Permit;
 pub use semaphore::Semaphore;
 pub use std::sync::Arc;

@@ -313,6 +313,22 @@ impl Waiters {
         None
     }
 
+    /// How many wait here whose slot is `wanted`; those whose wait has ended already leave the queue. The caller
+    /// holds the queue's lock.
+    pub(crate) fn count_open(&self, wanted: impl Fn(*const ()) -> bool) -> usize {
+        let mut count = 0;
+        let mut at = self.0.front();
+        while let Some(waiter) = at {
+            at = waiter.next();
+            if !waiter.value().is_open() {
+                self.0.remove(waiter);
+            } else if wanted(waiter.value().slot) {
+                count += 1;
+            }
+        }
+        count
+    }
+
     /// Whether anybody but `who` waits here. The caller holds the queue's lock.
     pub(crate) fn has_other_than(&self, who: Who) -> bool {
         let mut at = self.0.front();
