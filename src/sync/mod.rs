@@ -12,12 +12,20 @@ mod lock;
 #[expect(unsafe_code, reason = "lends what it guards to who has locked it")]
 mod mutex;
 mod poison;
+#[expect(unsafe_code, reason = "lends what it guards to who has locked it")]
+mod rwlock;
+#[expect(unsafe_code, reason = "lend what a lock guards to who has locked it")]
+mod rwlock_guards;
 mod semaphore;
+mod shared_lock;
 
 pub use event::AlreadySet;
 pub use event::Event;
 pub use mutex::Mutex;
 pub use mutex::MutexGuard;
+pub use rwlock::RwLock;
+pub use rwlock_guards::RwLockReadGuard;
+pub use rwlock_guards::RwLockWriteGuard;
 pub use semaphore::Permit;
 pub use semaphore::Semaphore;
 pub use std::sync::Arc;
