@@ -57,4 +57,16 @@ impl StaticUsize {
     ) -> Result<usize, usize> {
         self.atomic().compare_exchange(current, new, success, failure)
     }
+
+    pub(crate) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
+        self.atomic().fetch_add(value, order)
+    }
+
+    pub(crate) fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
+        self.atomic().fetch_sub(value, order)
+    }
+
+    pub(crate) fn fetch_and(&self, value: usize, order: Ordering) -> usize {
+        self.atomic().fetch_and(value, order)
+    }
 }

@@ -20,7 +20,12 @@ mod once;
 mod once_lock;
 mod poison;
 mod run_once;
+#[expect(unsafe_code, reason = "lends what it guards to who has locked it")]
+mod rwlock;
+#[expect(unsafe_code, reason = "lend what a lock guards to who has locked it")]
+mod rwlock_guards;
 mod semaphore;
+mod shared_lock;
 
 pub use barrier::Barrier;
 pub use barrier::BarrierWaitResult;
@@ -32,6 +37,9 @@ pub use mutex::MutexGuard;
 pub use once::Once;
 pub use once::OnceState;
 pub use once_lock::OnceLock;
+pub use rwlock::RwLock;
+pub use rwlock_guards::RwLockReadGuard;
+pub use rwlock_guards::RwLockWriteGuard;
 pub use semaphore::Permit;
 pub use semaphore::Semaphore;
 pub use std::sync::Arc;

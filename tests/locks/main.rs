@@ -3,6 +3,9 @@
 mod mutex;
 mod mutex_waits;
 mod poison;
+mod poison_of_others;
+mod rwlock;
+mod rwlock_waits;
 mod unwind;
 
 use giambio::Pool;
