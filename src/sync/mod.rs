@@ -7,6 +7,7 @@
 //! served first in, first out.
 
 mod barrier;
+mod condvar;
 mod event;
 mod itself;
 #[expect(unsafe_code, reason = "shares a closure that one at a time may take")]
@@ -29,6 +30,8 @@ mod shared_lock;
 
 pub use barrier::Barrier;
 pub use barrier::BarrierWaitResult;
+pub use condvar::Condvar;
+pub use condvar::WaitTimeoutResult;
 pub use event::AlreadySet;
 pub use event::Event;
 pub use lazy_lock::LazyLock;
