@@ -1,11 +1,11 @@
 //! Current: who the caller is, and its park token.
 //!
-//! Layer 8. Imports: park, wait_queue, time, hooks, task. Never: how threads are started.
+//! Layer 8. Imports: asker, park, wait_queue, time, hooks, task. Never: how threads are started.
 
+use crate::asker;
 use crate::hooks::WaitReason;
 use crate::park;
 use crate::park::Running;
-use crate::park::Unwinding;
 use crate::task::Abort;
 use crate::task::Identity;
 use crate::task::TaskId;
@@ -83,7 +83,7 @@ impl Thread {
         Self(Who::System(thread))
     }
 
-    /// Leaves the thread's token, and ends its [`park`] if it is in one.
+    /// Leaves the thread's token, and ends its [`park()`] if it is in one.
     ///
     /// A thread has one token at most, so two calls before a `park` count as one. What happens before this
     /// call has happened before the `park` that takes the token returns. Also for a thread that has ended.
@@ -220,17 +220,17 @@ pub fn park() {
     }
 }
 
-/// Like [`park`], for at most `timeout`, by [`clock`](crate::clock()).
+/// Like [`park()`], for at most `timeout`, by [`clock`](crate::clock()).
 ///
 /// Outside of [`run`](crate::run) it is [`std::thread::park_timeout`].
 ///
 /// # Cancellation
 ///
-/// As for [`park`].
+/// As for [`park()`].
 ///
 /// # Panics
 ///
-/// As for [`park`].
+/// As for [`park()`].
 ///
 /// # Examples
 ///
@@ -255,11 +255,11 @@ pub fn park_timeout(timeout: Duration) {
 ///
 /// # Cancellation
 ///
-/// As for [`park`].
+/// As for [`park()`].
 ///
 /// # Panics
 ///
-/// As for [`park`].
+/// As for [`park()`].
 #[deprecated = "replaced by `giambio::thread::park_timeout`"]
 #[track_caller]
 pub fn park_timeout_ms(milliseconds: u32) {
@@ -319,12 +319,5 @@ fn park_until(me: Running, deadline: Option<Instant>) {
 /// ```
 #[must_use]
 pub fn panicking() -> bool {
-    match park::running() {
-        Some(me) => {
-            // A panic is first seen when somebody looks; a cancellation is known from its beginning.
-            let is_known = me.core().unwinding.get();
-            me.unwinding() == Unwinding::Yes && !(is_known && me.core().is_cut.get())
-        }
-        None => thread::panicking(),
-    }
+    asker::is_panicking()
 }

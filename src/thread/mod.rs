@@ -16,7 +16,7 @@
 //!   for, and `run` goes on waiting. A thread that had not begun by then never runs.
 //! * **Cancellation.** Otherwise a thread of [`spawn`] is cancelled only by name
 //!   ([`TaskRef::cancel`](crate::debug::TaskRef::cancel)): the cancel scopes and timeouts of whoever has started
-//!   it do not reach it. Threads of a [`scope`] are in the cancel scopes of its caller, which waits for them. Of a
+//!   it do not reach it. Threads of a [`scope()`] are in the cancel scopes of its caller, which waits for them. Of a
 //!   thread that was cancelled `join` gives a [`JoinError`](crate::JoinError) as the payload. It unwinds, like
 //!   one that panics; [`panicking`] tells the two apart.
 //! * **One worker.** Threads run on the worker that has started them, one at a time, each until it waits, yields

@@ -8,12 +8,14 @@ use crate::OnDrop;
 use crate::is_cancelled;
 use crate::secs;
 use giambio::Builder;
+use giambio::channel;
 use giambio::lowlevel;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
 use giambio::net::UdpSocket;
 use giambio::pool;
 use giambio::sync::Event;
+use giambio::sync::Mutex;
 use giambio::sync::Semaphore;
 use giambio::testing;
 use giambio::testing::settle;
@@ -90,6 +92,83 @@ fn waiting_for_an_event() {
 #[test]
 fn waiting_for_a_semaphore() {
     is_cut_in_a_test(|| drop(Semaphore::new(0).acquire()));
+}
+
+#[test]
+fn receiving_from_a_channel() {
+    is_cut_in_a_test(|| {
+        let (_sender, receiver) = channel::unbounded::<()>();
+        let _ = receiver.recv();
+    });
+}
+
+#[test]
+fn sending_to_a_channel_that_is_full() {
+    is_cut_in_a_test(|| {
+        let (sender, _receiver) = channel::bounded(1);
+        sender.send(1).unwrap();
+        let _ = sender.send(2);
+    });
+}
+
+#[test]
+fn at_a_rendezvous() {
+    is_cut_in_a_test(|| {
+        let (sender, _receiver) = channel::bounded(0);
+        let _ = sender.send(1);
+    });
+}
+
+#[test]
+fn selecting() {
+    is_cut_in_a_test(|| {
+        let (_senders, receivers): (Vec<_>, Vec<_>) =
+            (0..3).map(|_| channel::unbounded::<()>()).unzip();
+        let mut select = channel::Select::new();
+        for receiver in &receivers {
+            select.recv(receiver);
+        }
+        select.ready();
+    });
+}
+
+#[test]
+fn locking_interruptibly() {
+    is_cut_in_a_test(|| {
+        let mutex = Arc::new(Mutex::new(()));
+        let held = Arc::clone(&mutex);
+        thread::spawn(move || {
+            let _guard = held.lock();
+            giambio::sleep_forever()
+        });
+        giambio::yield_now();
+        drop(mutex.lock_interruptibly());
+    });
+}
+
+/// A plain `lock` is no checkpoint: it is taken when its holder, who is cut, has left it.
+#[test]
+fn locking() {
+    let log = Log::default();
+    let says = log.clone();
+    let thread = giambio::run(|| {
+        let mutex = Arc::new(Mutex::new(()));
+        let held = Arc::clone(&mutex);
+        thread::spawn(move || {
+            let _guard = held.lock();
+            giambio::sleep_forever()
+        });
+        let thread = thread::spawn(move || {
+            let guard = mutex.lock();
+            says.add(format!("poisoned: {}", guard.is_err()));
+            giambio::yield_now();
+            says.add("was not cut");
+        });
+        settle();
+        thread
+    });
+    log.assert(&["poisoned: false"]);
+    assert!(is_cancelled(thread.join()));
 }
 
 #[test]
