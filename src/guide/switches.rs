@@ -35,6 +35,7 @@
 //! | [`Event::wait`](crate::sync::Event::wait) | until it is set | yes | really waits |
 //! | [`Semaphore::acquire`](crate::sync::Semaphore::acquire) | without a permit | yes | really waits |
 //! | [`Mutex::lock`](crate::sync::Mutex::lock), [`RwLock::read`](crate::sync::RwLock::read), [`RwLock::write`](crate::sync::RwLock::write), [`Once::call_once`](crate::sync::Once::call_once), [`OnceLock::get_or_init`](crate::sync::OnceLock::get_or_init), [`LazyLock::force`](crate::sync::LazyLock::force) and their kin | while another has it, or initialises it | no: a destructor that locks must not be cut in half | really wait |
+//! | [`Once::wait`](crate::sync::Once::wait), [`Once::wait_force`](crate::sync::Once::wait_force), [`OnceLock::wait`](crate::sync::OnceLock::wait) | until it has run | yes | really wait |
 //! | `lock_interruptibly`, `lock_timeout` of [`Mutex`](crate::sync::Mutex), and their twins of [`RwLock`](crate::sync::RwLock) | while another has it | yes | really wait |
 //! | [`Condvar::wait`](crate::sync::Condvar::wait) and its kin, [`Barrier::wait`](crate::sync::Barrier::wait) | yes | yes; the lock is taken again in any case but a cancellation | really wait |
 //! | `send`, `recv`, their timeouts and the iterators of [`channel`](crate::channel) and [`sync::mpsc`](crate::sync::mpsc) | without room, without a message | yes | one attempt, then as if the other side were gone |

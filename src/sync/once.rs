@@ -77,6 +77,7 @@ impl RefUnwindSafe for Once {}
 
 impl Once {
     /// A `Once` for which nothing has run.
+    #[expect(clippy::new_without_default, reason = "std's has no default")]
     #[must_use]
     #[inline]
     pub const fn new() -> Self {
@@ -134,7 +135,7 @@ impl Once {
     where
         F: FnOnce(),
     {
-        if !self.once.is_complete() && !self.once.run(Wants::ToRun, DOING, |_| f()) {
+        if !self.once.is_complete() && !self.once.run(Wants::Run, DOING, |_| f()) {
             is_poisoned();
         }
     }
@@ -170,7 +171,7 @@ impl Once {
     {
         if !self.once.is_complete() {
             let run = |poisoned| f(&OnceState { poisoned });
-            self.once.run(Wants::ToRunAnyway, DOING, run);
+            self.once.run(Wants::RunAnyway, DOING, run);
         }
     }
 
@@ -215,7 +216,7 @@ impl Once {
     #[track_caller]
     pub fn wait(&self) {
         checkpoint();
-        if !self.once.is_complete() && !self.once.wait(Wants::ToWait, DOING) {
+        if !self.once.is_complete() && !self.once.wait(Wants::Wait, DOING) {
             is_poisoned();
         }
     }
@@ -233,7 +234,7 @@ impl Once {
     pub fn wait_force(&self) {
         checkpoint();
         if !self.once.is_complete() {
-            self.once.wait(Wants::ToWaitAnyway, DOING);
+            self.once.wait(Wants::WaitAnyway, DOING);
         }
     }
 }

@@ -142,7 +142,7 @@ impl<T> OnceLock<T> {
             me.checkpoint();
         }
         if !self.once.is_complete() {
-            self.once.wait(Wants::ToWaitAnyway, DOING);
+            self.once.wait(Wants::WaitAnyway, DOING);
         }
         self.made()
     }
@@ -228,7 +228,7 @@ impl<T> OnceLock<T> {
     #[cold]
     #[track_caller]
     fn fill(&self, doing: &str, f: impl FnOnce() -> Option<T>) {
-        self.once.run(Wants::ToRunAnyway, doing, |_| {
+        self.once.run(Wants::RunAnyway, doing, |_| {
             let value = f();
             // SAFETY: until this closure has ended nobody else's runs, and nobody reads.
             unsafe { *self.value.get() = value };

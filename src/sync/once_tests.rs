@@ -3,6 +3,8 @@
 //! The real word and the real line; a task that has to wait does so as in the models of the wait queue.
 
 use super::Entry;
+use super::IDLE;
+use super::POISONED;
 use super::RunOnce;
 use super::Wants;
 use crate::task::phase::Winner;
@@ -61,18 +63,22 @@ impl Made {
         match entry {
             Entry::Done => self.seen(),
             Entry::Poisoned => Went::Poisoned,
-            Entry::Runs { poisoned } => self.run(poisoned, ends),
+            Entry::Runs { poisoned } if poisoned || ends == Ends::Panicking => {
+                self.run(ends, POISONED)
+            }
+            Entry::Runs { .. } => self.run(ends, IDLE),
         }
     }
 
-    fn run(&self, poisoned: bool, ends: Ends) -> Went {
+    /// Runs, and leaves it so if that is not its end.
+    fn run(&self, ends: Ends, left: usize) -> Went {
         // SAFETY: nobody else runs, and nobody reads, which is what loom checks.
         self.value.with_mut(|value| unsafe { *value += 1 });
         if ends == Ends::WithAValue {
             self.once.complete();
             return self.seen();
         }
-        self.once.leave(poisoned || ends == Ends::Panicking);
+        self.once.leave(left);
         Went::Failed
     }
 
@@ -110,17 +116,17 @@ fn all_done(went: &[Went]) {
 
 #[test]
 fn of_two_one_runs_and_both_see_what_it_has_made() {
-    model(&[(Wants::ToRun, Ends::WithAValue), (Wants::ToRun, Ends::WithAValue)], all_done);
+    model(&[(Wants::Run, Ends::WithAValue), (Wants::Run, Ends::WithAValue)], all_done);
 }
 
 #[test]
 fn one_that_waits_only_is_woken_when_it_is_complete() {
-    model(&[(Wants::ToWait, Ends::WithAValue), (Wants::ToRun, Ends::WithAValue)], all_done);
+    model(&[(Wants::Wait, Ends::WithAValue), (Wants::Run, Ends::WithAValue)], all_done);
 }
 
 #[test]
 fn a_run_that_is_cut_is_taken_over() {
-    model(&[(Wants::ToRun, Ends::Cut), (Wants::ToRun, Ends::WithAValue)], |went| {
+    model(&[(Wants::Run, Ends::Cut), (Wants::Run, Ends::WithAValue)], |went| {
         assert_eq!(went[1], Went::Done);
         assert!(matches!(went[0], Went::Failed | Went::Done), "{went:?}");
     });
@@ -128,7 +134,7 @@ fn a_run_that_is_cut_is_taken_over() {
 
 #[test]
 fn who_refuses_a_panic_is_told_of_it() {
-    model(&[(Wants::ToRun, Ends::Panicking), (Wants::ToRun, Ends::WithAValue)], |went| {
+    model(&[(Wants::Run, Ends::Panicking), (Wants::Run, Ends::WithAValue)], |went| {
         let orders = [[Went::Failed, Went::Poisoned], [Went::Done, Went::Done]];
         assert!(orders.iter().any(|order| order == went), "{went:?}");
     });
@@ -136,7 +142,7 @@ fn who_refuses_a_panic_is_told_of_it() {
 
 #[test]
 fn who_does_not_refuse_a_panic_takes_over() {
-    model(&[(Wants::ToRun, Ends::Panicking), (Wants::ToRunAnyway, Ends::WithAValue)], |went| {
+    model(&[(Wants::Run, Ends::Panicking), (Wants::RunAnyway, Ends::WithAValue)], |went| {
         assert_eq!(went[1], Went::Done);
         assert!(matches!(went[0], Went::Failed | Went::Done), "{went:?}");
     });
@@ -144,20 +150,17 @@ fn who_does_not_refuse_a_panic_takes_over() {
 
 #[test]
 fn one_takes_over_from_who_was_cut_while_another_one_waits() {
-    let come = &[
-        (Wants::ToRun, Ends::Cut),
-        (Wants::ToRun, Ends::WithAValue),
-        (Wants::ToWait, Ends::WithAValue),
-    ];
+    let come =
+        &[(Wants::Run, Ends::Cut), (Wants::Run, Ends::WithAValue), (Wants::Wait, Ends::WithAValue)];
     model(come, |went| assert_eq!(went[1..], [Went::Done, Went::Done]));
 }
 
 #[test]
 fn one_takes_over_from_who_has_panicked_while_another_one_is_told() {
     let come = &[
-        (Wants::ToRun, Ends::Panicking),
-        (Wants::ToRunAnyway, Ends::WithAValue),
-        (Wants::ToRun, Ends::WithAValue),
+        (Wants::Run, Ends::Panicking),
+        (Wants::RunAnyway, Ends::WithAValue),
+        (Wants::Run, Ends::WithAValue),
     ];
     model(come, |went| {
         assert_eq!(went[1], Went::Done);
@@ -171,9 +174,9 @@ fn who_gives_up_waiting_leaves_the_run_to_its_end() {
         let made = Arc::new(Made { once: RunOnce::new(), value: UnsafeCell::new(0) });
         assert!(!made.once.is_complete());
         let other = Arc::clone(&made);
-        let runs = thread::spawn(move || other.come(2, Wants::ToRun, Ends::WithAValue, None));
+        let runs = thread::spawn(move || other.come(2, Wants::Run, Ends::WithAValue, None));
         let early = Some(Winner::Cancellation);
-        let went = made.come(1, Wants::ToWait, Ends::WithAValue, early);
+        let went = made.come(1, Wants::Wait, Ends::WithAValue, early);
         assert!(matches!(went, Went::Done | Went::GaveUp), "{went:?}");
         assert_eq!(runs.join().unwrap(), Went::Done);
     });

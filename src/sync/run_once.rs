@@ -45,13 +45,13 @@ const COMPLETE: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wants {
     /// To run his own, unless an earlier one has panicked.
-    ToRun = 0,
+    Run = 0,
     /// To run his own.
-    ToRunAnyway = 1,
+    RunAnyway = 1,
     /// That somebody else's has run, unless one panics.
-    ToWait = 2,
+    Wait = 2,
     /// That somebody else's has run.
-    ToWaitAnyway = 3,
+    WaitAnyway = 3,
 }
 
 /// Bits of a slot for what its waiter wants; above them is how many poisonings he has seen.
@@ -64,19 +64,19 @@ impl Wants {
 
     fn of(slot: *const ()) -> Self {
         match slot.addr() & ((1 << WANTS_BITS) - 1) {
-            0 => Self::ToRun,
-            1 => Self::ToRunAnyway,
-            2 => Self::ToWait,
-            _ => Self::ToWaitAnyway,
+            0 => Self::Run,
+            1 => Self::RunAnyway,
+            2 => Self::Wait,
+            _ => Self::WaitAnyway,
         }
     }
 
     fn runs(self) -> bool {
-        matches!(self, Self::ToRun | Self::ToRunAnyway)
+        matches!(self, Self::Run | Self::RunAnyway)
     }
 
     fn refuses_poison(self) -> bool {
-        matches!(self, Self::ToRun | Self::ToWait)
+        matches!(self, Self::Run | Self::Wait)
     }
 }
 
@@ -128,7 +128,8 @@ impl RunOnce {
     /// Returns once this or another `f` has run; whether that is so, or an earlier one has panicked.
     ///
     /// While `f` runs nobody else's does. It is told whether an earlier one has panicked. `doing` says in a
-    /// report what it does. Who wants to run must not give up, and no cancellation cuts his wait.
+    /// report what it does. No cancellation cuts the wait for another's; if it cuts `f`, that is as if it had not
+    /// begun.
     #[cold]
     #[track_caller]
     pub(super) fn run(&self, wants: Wants, doing: &str, f: impl FnOnce(bool)) -> bool {
@@ -144,7 +145,7 @@ impl RunOnce {
             return true;
         };
         let is_cut = scope::cancelled_scope(&*payload).is_some();
-        self.leave(poisoned || !is_cut);
+        self.leave(if poisoned || !is_cut { POISONED } else { IDLE });
         go_on(payload)
     }
 
@@ -216,8 +217,9 @@ impl RunOnce {
         self.line.wake_all(|_| self.state.store(COMPLETE, Ordering::Release));
     }
 
-    /// Ends a run that was not completed: the next who wants to goes on.
-    fn leave(&self, poisoned: bool) {
+    /// Ends a run that was not completed, and leaves it `IDLE` or `POISONED`: the next who wants to goes on.
+    fn leave(&self, state: usize) {
+        let poisoned = state == POISONED;
         self.owner.store(0, Ordering::Relaxed);
         let runs = |slot| {
             let wants = Wants::of(slot);
@@ -229,9 +231,8 @@ impl RunOnce {
             *poisonings += usize::from(poisoned);
             let next = lines.claim_with(0, Winner::Event, runs);
             let running = if next.is_some() { RUNNING } else { IDLE };
-            let state = if poisoned { running | POISONED } else { running };
             // Release: what the run has done before it was cut may be seen by the next.
-            self.state.store(state, Ordering::Release);
+            self.state.store(state | running, Ordering::Release);
             next
         });
         wait_queue::wake(next);

@@ -4,8 +4,8 @@
 //! consumed. What that means for a call its row says, and nothing else: the situations are the same for
 //! all (situations.rs).
 //!
-//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, channels.rs, mpsc.rs, sockets.rs, unix.rs,
-//! servers.rs, descriptors.rs, offload.rs)
+//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, once.rs, channels.rs,
+//! mpsc.rs, sockets.rs, unix.rs, servers.rs, descriptors.rs, offload.rs)
 //! that prepares what the call needs and hands a [`Case`] to the test, and name it in that file's
 //! `matrix!`:
 //!
@@ -112,6 +112,7 @@ mod channels;
 mod descriptors;
 mod mpsc;
 mod offload;
+mod once;
 mod servers;
 mod situations;
 mod sockets;
