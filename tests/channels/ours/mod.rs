@@ -8,6 +8,7 @@ mod forget;
 mod in_tasks;
 mod line;
 mod making;
+mod memory;
 mod on_threads;
 mod orders;
 mod tools;
