@@ -10,7 +10,6 @@
 mod counted;
 mod crossbeam_on_threads;
 mod ours;
-mod tasks;
 mod threads;
 
 use std::panic::AssertUnwindSafe;

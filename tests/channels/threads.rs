@@ -6,7 +6,9 @@ pub(crate) use std::thread::scope;
 use std::time::Duration;
 
 /// How many workers make a crowd.
-pub(crate) const MANY: usize = 100;
+pub(crate) fn many() -> usize {
+    100
+}
 
 /// Plays a test.
 pub(crate) fn run(body: impl Fn()) {

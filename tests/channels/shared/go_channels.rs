@@ -205,7 +205,7 @@ fn sides_are_lent_and_given_away() {
 #[test]
 fn a_message_goes_through_a_long_chain() {
     world::run(|| {
-        let links = world::MANY;
+        let links = world::many();
         scope(|scope| {
             let (first, end) = bounded(0);
             let mut left = end;
