@@ -190,7 +190,8 @@ fn combine<T: Clone>(inputs: &[Receiver<T>], output: &Sender<Vec<T>>) {
     let mut latest: Vec<Option<T>> = inputs.iter().map(|_| None).collect();
     let mut closed = ClosedArm::new(output);
     let mut open: Vec<_> = inputs.iter().map(RecvArm::new).enumerate().collect();
-    while !open.is_empty() {
+    // The choice is fair, so the end would not come first by itself.
+    while !open.is_empty() && !output.is_closed() {
         let inputs = open.iter_mut().map(|(_, arm)| arm as &mut dyn Arm);
         let mut arms: Vec<&mut dyn Arm> = iter::once(&mut closed as _).chain(inputs).collect();
         let chosen = match first_of(&mut arms, Order::Fair, Patience::Endless) {

@@ -7,7 +7,18 @@ use giambio::Pool;
 use giambio::cancellable;
 use giambio::channel::Receiver;
 use giambio::channel::bounded;
+use giambio::csp::Policy;
+use giambio::csp::broadcast;
+use giambio::csp::combine_latest;
+use giambio::csp::distribute;
 use giambio::csp::from_iter;
+use giambio::csp::map_blocking;
+use giambio::csp::map_ordered;
+use giambio::csp::map_unordered;
+use giambio::csp::merge;
+use giambio::csp::pipe;
+use giambio::csp::zip;
+use giambio::csp::zip_longest;
 use giambio::pool;
 use giambio::testing::cancelled_at_every_checkpoint;
 use giambio::testing::explore;
@@ -105,6 +116,34 @@ fn a_stage_that_has_items_ends_when_nobody_receives_any_more_and_takes_no_furthe
                 drop(output);
             });
             assert_eq!((items.taken(), items.left()), (in_hand + 1, 0), "{name}");
+        });
+    }
+}
+
+#[test]
+fn an_item_that_nobody_could_receive_is_not_taken() {
+    type Unwanted = for<'scope, 'env> fn(&'scope Pool<'scope, 'env>, Receiver<Item>);
+    let stages: [(&str, Unwanted); 10] = [
+        ("pipe", |pool, input| pipe(pool, input, bounded(0).0)),
+        ("merge", |pool, input| drop(merge(pool, [input]))),
+        ("distribute", |pool, input| distribute(pool, input, [bounded(0).0, bounded(0).0])),
+        ("zip", |pool, input| drop(zip(pool, input.clone(), input))),
+        ("zip_longest", |pool, input| drop(zip_longest(pool, input.clone(), input))),
+        ("combine_latest", |pool, input| drop(combine_latest(pool, [input.clone(), input]))),
+        ("broadcast", |pool, input| drop(broadcast(pool, input).subscribe(Policy::Wait(0)))),
+        ("map_ordered", |pool, input| drop(map_ordered(pool, input, 2, |item| item))),
+        ("map_unordered", |pool, input| drop(map_unordered(pool, input, 2, |item| item))),
+        ("map_blocking", |pool, input| drop(map_blocking(pool, input, 2, |item| item))),
+    ];
+    for (name, stage) in stages {
+        run_virtual(|| {
+            pool(|pool| {
+                let (sender, input) = bounded(5);
+                (0..5).for_each(|item| sender.send(Arc::new(item)).unwrap());
+                stage(pool, input.clone());
+                settle();
+                assert_eq!(input.len(), 5, "{name}");
+            });
         });
     }
 }
