@@ -14,7 +14,7 @@
 //! | [`unbounded()`](unbounded) | never | as many as memory does |
 //! | [`dropping(n)`](dropping) | never: the new message is dropped when it is full | `n` messages |
 //! | [`sliding(n)`](sliding) | never: the oldest message is dropped when it is full | `n` messages |
-//! | [`after`], [`at`], [`tick`], [`never`] | | times, to be received |
+//! | [`after`], [`at`], [`tick`], [`never`](never()) | | times, to be received |
 //!
 //! A channel is closed when all handles of one side are gone, or by [`Sender::close`] and
 //! [`Receiver::close`]. Then sends fail and give their messages back, and receives fail once it is empty.

@@ -206,7 +206,7 @@ impl Condvar {
 
     /// Waits as [`wait`](Self::wait) does, for `timeout` at most.
     ///
-    /// By the clock of [`clock`](crate::clock). Locking the mutex again may take longer.
+    /// By the clock of [`clock`](crate::clock()). Locking the mutex again may take longer.
     ///
     /// # Cancellation
     ///
@@ -307,7 +307,7 @@ impl Condvar {
         if let Some(me) = me {
             me.checkpoint();
         }
-        let (mutex, was_panicking) = MutexGuard::origin(&guard);
+        let (mutex, asker) = MutexGuard::origin(&guard);
         let wait = Wait { deadline, reason: WaitReason::Condvar, abort: Abort::Now };
         let draw = |next: &mut usize, _: &Lines<'_, 1>| {
             let ticket = *next;
@@ -315,7 +315,7 @@ impl Condvar {
             Err::<Infallible, _>(Spot { line: 0, slot: ptr::without_provenance(ticket) })
         };
         let Err(winner) = self.line.attempt_or_stand(me, &wait, draw, || MutexGuard::unlock(guard));
-        (mutex.lock_again(was_panicking), WaitTimeoutResult(winner == Winner::Timeout))
+        (mutex.lock_again(asker), WaitTimeoutResult(winner == Winner::Timeout))
     }
 
     /// Wakes who has waited longest, if anybody waits.

@@ -2,7 +2,7 @@
 //!
 //! Layer 7. Imports: channel. Never: how a message gets to its receiver.
 //!
-//! std's names, signatures and error types over [`channel`](crate::channel), whose channels can do more:
+//! std's names, signatures and error types over [`giambio::channel`](mod@crate::channel), whose channels can do more:
 //! several receivers, closing, [`select!`](crate::channel::select). Code that was written for
 //! [`std::sync::mpsc`] changes its `use` line. Ends may be used by tasks of several runtimes and by plain
 //! threads at once; outside of [`run`](crate::run) a wait blocks the thread.
@@ -93,7 +93,7 @@ pub fn sync_channel<T>(bound: usize) -> (SyncSender<T>, Receiver<T>) {
     (SyncSender { inner: sender }, Receiver::new(receiver))
 }
 
-/// The sending side of a channel from [`channel`]. Clones send into the same channel.
+/// The sending side of a channel from [`channel()`]. Clones send into the same channel.
 ///
 /// When the last one is dropped, receives fail once the channel is empty.
 ///
@@ -251,7 +251,7 @@ impl<T> fmt::Debug for SyncSender<T> {
     }
 }
 
-/// The receiving side of a channel from [`channel`] or [`sync_channel`]. There is one.
+/// The receiving side of a channel from [`channel()`] or [`sync_channel`]. There is one.
 ///
 /// When it is dropped, sends fail, and the messages that are left are dropped.
 ///

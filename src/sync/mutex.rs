@@ -207,7 +207,7 @@ impl<T: ?Sized> Mutex<T> {
 
     /// Locks the mutex, waiting for it for `timeout` at most.
     ///
-    /// By the clock of [`clock`](crate::clock). A timeout of zero still lets every other task that can run
+    /// By the clock of [`clock`](crate::clock()). A timeout of zero still lets every other task that can run
     /// go first, if somebody has the mutex. Who has locked it itself waits in vain, and is not reported.
     ///
     /// # Cancellation
@@ -288,10 +288,9 @@ impl<T: ?Sized> Mutex<T> {
 
     /// Locks it again for who has given up its guard in order to wait: no checkpoint.
     #[track_caller]
-    pub(super) fn lock_again(&self, was_panicking: bool) -> LockResult<MutexGuard<'_, T>> {
-        let asker = asker::asker();
+    pub(super) fn lock_again(&self, asker: Asker) -> LockResult<MutexGuard<'_, T>> {
         self.lock.lock(asker.token);
-        self.locked(Asker { is_panicking: was_panicking, ..asker })
+        self.locked(asker)
     }
 
     /// What who has just locked it gets.
@@ -392,9 +391,9 @@ pub struct MutexGuard<'a, T: ?Sized + 'a> {
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    /// Its mutex, and whether a panic was passing when it was locked.
-    pub(super) fn origin(guard: &Self) -> (&'a Mutex<T>, bool) {
-        (guard.mutex, guard.was_panicking)
+    /// Its mutex, and who has locked it, as it was then.
+    pub(super) fn origin(guard: &Self) -> (&'a Mutex<T>, Asker) {
+        (guard.mutex, Asker { is_panicking: guard.was_panicking, ..asker::asker() })
     }
 
     /// Unlocks for a while, which poisons nothing.
@@ -426,7 +425,9 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.mutex.poison.leave(self.was_panicking);
+        if !self.was_panicking {
+            self.mutex.poison.leave();
+        }
         self.mutex.lock.unlock();
     }
 }

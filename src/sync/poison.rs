@@ -29,10 +29,11 @@ impl Poison {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    /// Called by who leaves the lock. Who `was_panicking` when he took it has broken nothing.
+    /// Called by who leaves the lock, unless a panic was passing already when he took it: then he has broken
+    /// nothing.
     #[inline]
-    pub(super) fn leave(&self, was_panicking: bool) {
-        if !was_panicking && asker::is_panicking() {
+    pub(super) fn leave(&self) {
+        if asker::is_panicking() {
             self.0.store(true, Ordering::Relaxed);
         }
     }

@@ -173,7 +173,7 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Locks it for reading, waiting for that for `timeout` at most.
     ///
-    /// By the clock of [`clock`](crate::clock). A timeout of zero still lets every other task that can run
+    /// By the clock of [`clock`](crate::clock()). A timeout of zero still lets every other task that can run
     /// go first, if somebody writes. Who writes itself waits in vain, and is not reported.
     ///
     /// # Cancellation
@@ -293,7 +293,7 @@ impl<T: ?Sized> RwLock<T> {
 
     /// Locks it for writing, waiting for that for `timeout` at most.
     ///
-    /// By the clock of [`clock`](crate::clock). A timeout of zero still lets every other task that can run
+    /// By the clock of [`clock`](crate::clock()). A timeout of zero still lets every other task that can run
     /// go first, if somebody has the lock. Who writes itself waits in vain, and is not reported.
     ///
     /// # Cancellation

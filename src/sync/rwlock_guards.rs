@@ -139,7 +139,9 @@ impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
 impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.poison.leave(self.was_panicking);
+        if !self.was_panicking {
+            self.lock.poison.leave();
+        }
         self.lock.lock.unlock_write();
     }
 }
