@@ -107,7 +107,11 @@ fn who_was_cut_has_withdrawn_and_another_one_has_to_come() {
     run_virtual(|| {
         let barrier = Barrier::new(3);
         pool(|pool| {
-            let cut = [(); 2].map(|()| pool.spawn(|| drop(barrier.wait())));
+            let cut = [(); 2].map(|()| {
+                pool.spawn(|| {
+                    barrier.wait();
+                })
+            });
             settle();
             for cut in cut {
                 cut.cancel();
@@ -134,11 +138,17 @@ fn who_is_cancelled_and_has_not_run_since_does_not_count() {
     run_virtual(|| {
         let barrier = Barrier::new(2);
         pool(|pool| {
-            let cut = pool.spawn(|| drop(barrier.wait()));
+            let cut = pool.spawn(|| {
+                barrier.wait();
+            });
             settle();
             cut.cancel();
             // Whoever comes now would lead if it counted.
-            let text = panic_of(|| no_switch(|| drop(barrier.wait())));
+            let text = panic_of(|| {
+                no_switch(|| {
+                    barrier.wait();
+                })
+            });
             assert!(text.starts_with("`Barrier::wait` would switch"), "{text}");
             assert!(cut.join().unwrap_err().is_cancelled());
         });
@@ -151,7 +161,12 @@ fn who_panicked_instead_of_waiting_does_not_count() {
         let barrier = Barrier::new(2);
         pool(|pool| {
             for _ in 0..3 {
-                assert!(panic_of(|| no_switch(|| drop(barrier.wait()))).contains("would switch"));
+                assert!(
+                    panic_of(|| no_switch(|| {
+                        barrier.wait();
+                    }))
+                    .contains("would switch")
+                );
             }
             let waits = pool.spawn(|| barrier.wait().is_leader());
             settle();
