@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn the_sieve_lets_primes_through() {
-        let is_prime = |number: &u64| (2..*number).all(|divisor| number % divisor != 0);
+        let is_prime = |number: &u64| (2..*number).all(|divisor| !number.is_multiple_of(divisor));
         let expected: Vec<_> = (2..).filter(is_prime).take(100).collect();
         assert_eq!(super::primes(100), expected);
         assert_eq!(super::primes(0), []);
