@@ -1,20 +1,28 @@
 //! Blocked: how a plain thread waits where tasks park.
 //!
-//! Layer 5. Imports: park, task, clock. Never: what the thread waits for.
+//! Layer 5. Imports: park, task, clock, sys. Never: what the thread waits for.
 //!
 //! A thread has a phase as a task has, and whoever ends its wait does so by the same claim. It may see
 //! that it was claimed before its waker is done, though: a task is resumed by a queue, a thread looks.
 
 use crate::clock::now;
 use crate::park;
+use crate::sys;
+use crate::sys::BellFd;
+use crate::sys::Direction;
+use crate::sys::Interest;
 use crate::task::phase::Phase;
 use crate::task::phase::Session;
 use crate::task::phase::Winner;
+use crate::task::waiters::Alarm;
 use crate::task::waiters::Claimed;
 use crate::task::waiters::Outsider;
 use crate::task::waiters::Who;
 use crossbeam_utils::Backoff;
 use crossbeam_utils::sync::Parker;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A plain thread that waits.
@@ -31,7 +39,8 @@ thread_local! {
 impl Blocked {
     fn new() -> Self {
         let parker = Parker::new();
-        let outsider = Outsider { phase: Phase::new(), unparker: parker.unparker().clone() };
+        let alarm = Alarm::Unparker(parker.unparker().clone());
+        let outsider = Outsider { phase: Phase::new(), alarm };
         Self { parker, outsider }
     }
 
@@ -106,6 +115,61 @@ impl Blocked {
             }
         }
         phase.winner()
+    }
+}
+
+/// A plain thread that waits for descriptors as well: it sleeps in `poll(2)`, and is woken through one more
+/// descriptor. Made for one wait, so that nobody rings for another.
+pub(crate) struct Polling {
+    bell: Arc<BellFd>,
+    outsider: Outsider,
+}
+
+impl Polling {
+    pub(crate) fn new() -> io::Result<Self> {
+        let bell = Arc::new(BellFd::new()?);
+        let outsider = Outsider { phase: Phase::new(), alarm: Alarm::Bell(Arc::clone(&bell)) };
+        Ok(Self { bell, outsider })
+    }
+
+    pub(crate) fn who(&self) -> Who {
+        Who::Thread(&raw const self.outsider)
+    }
+
+    /// As [`Blocked::open`].
+    pub(crate) fn open(&self) -> Session {
+        self.outsider.phase.open()
+    }
+
+    /// As [`Blocked::claim_own`].
+    pub(crate) fn claim_own(&self, session: Session) -> bool {
+        self.outsider.phase.claim(session, Winner::Own)
+    }
+
+    /// Blocks until the session was ended, by the thread itself as soon as one of the descriptors is ready.
+    ///
+    /// As for [`Blocked::block`]. The error is that of `poll(2)`; nobody else has ended the session then.
+    pub(crate) fn block<'f>(
+        &self,
+        session: Session,
+        deadline: Option<Instant>,
+        watched: impl Iterator<Item = (BorrowedFd<'f>, Direction)>,
+    ) -> io::Result<Winner> {
+        let phase = &self.outsider.phase;
+        let deadline = deadline.and_then(real);
+        let mut interests = vec![Interest::new(self.bell.fd(), Direction::Read)];
+        interests.extend(watched.map(|(fd, direction)| Interest::new(fd, direction)));
+        while phase.open_session().is_some() {
+            let own = match sys::wait_for_any(&mut interests, deadline) {
+                Ok(false) => Winner::Timeout,
+                // If it is the bell, somebody has ended the session before, and the claim fails.
+                Ok(true) => Winner::Own,
+                Err(error) if phase.claim(session, Winner::Own) => return Err(error),
+                Err(_) => break,
+            };
+            phase.claim(session, own);
+        }
+        Ok(phase.winner())
     }
 }
 

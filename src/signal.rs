@@ -1,6 +1,6 @@
 //! Signal: a task that waits for Ctrl-C and its like.
 //!
-//! Layer 8. Imports: io, sys. Never: sessions, timers, reactors.
+//! Layer 8. Imports: channel, io, sys. Never: sessions, timers, reactors.
 //!
 //! The handler is the signal-hook crate's, which calls every action that is registered for a signal,
 //! and whatever handled it before. Ours leaves the signal's number in a pipe, where a task of whatever
@@ -8,6 +8,8 @@
 //! once at most, which therefore never fills up, and kinds come out in the order in which they came
 //! in. Rejected: signalfd(2), for which a signal has to be blocked in every thread.
 
+use crate::channel::IoSource;
+use crate::channel::Readiness;
 use crate::io::PipeReader;
 use crate::sys;
 pub use signal_hook::consts::SIGALRM;
@@ -231,6 +233,13 @@ impl AsFd for Signals {
 impl AsRawFd for Signals {
     fn as_raw_fd(&self) -> RawFd {
         self.reader.as_raw_fd()
+    }
+}
+
+/// Readable while a signal has not been received.
+impl Readiness for Signals {
+    fn io_source(&self) -> IoSource<'_> {
+        self.reader.io_source()
     }
 }
 

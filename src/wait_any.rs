@@ -1,6 +1,6 @@
 //! Wait any: waiting in several lines at once, for whichever is first.
 //!
-//! Layer 5. Imports: park, blocked, task, clock. Never: what the lines are for.
+//! Layer 5. Imports: park, blocked, wait_queue, task, clock, sys. Never: what the lines are for.
 //!
 //! All places are of one session, so exactly one waker wins it, and says in which place it has met the
 //! waiter. First every arm is attempted while nothing is linked: whoever can be served then has nobody to
@@ -12,17 +12,22 @@
 //! no second attempt, but makes everybody who uses one of the lines spin for as long as all are looked at.
 
 use crate::blocked::Blocked;
+use crate::blocked::Polling;
 use crate::hooks::WaitReason;
 use crate::park;
 use crate::park::Attempt;
 use crate::park::Running;
+use crate::sys::Direction;
 use crate::task::Abort;
 use crate::task::phase::Session;
 use crate::task::phase::Winner;
 use crate::task::waiters::Seat;
 use crate::task::waiters::Waiter;
 use crate::task::waiters::Who;
+use crate::wait_queue::WaitQueue;
 use std::cell::Cell;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::ptr;
 use std::time::Instant;
 
@@ -30,6 +35,12 @@ use std::time::Instant;
 pub(crate) trait Arm {
     /// Does at once what can be done. The arm has no place now.
     fn attempt(&mut self, me: Option<Running>) -> bool;
+
+    /// Like [`attempt`](Self::attempt), where neither a wait nor another attempt follows: what is known may
+    /// be older than what the kernel holds.
+    fn attempt_once(&mut self, me: Option<Running>) -> bool {
+        self.attempt(me)
+    }
 
     /// Where the arm keeps its place, and what it brings along ([`Seat`]).
     fn place(&mut self) -> &mut Place;
@@ -47,6 +58,14 @@ pub(crate) trait Arm {
     /// Makes sure of what a waker has done, once the arm has no place any more. False if that was nothing.
     fn settle(&mut self, winner: Winner) -> bool;
 
+    /// What a plain thread has to look at itself: nobody tells it of descriptors.
+    fn descriptor(&self) -> Option<(BorrowedFd<'_>, Direction)> {
+        None
+    }
+
+    /// Is done, with this error: a thread could not look at its descriptor.
+    fn fail(&mut self, _error: io::Error) {}
+
     /// When the arm becomes ready by itself.
     fn deadline(&self) -> Option<Instant> {
         None
@@ -55,6 +74,53 @@ pub(crate) trait Arm {
     /// Pretends to be done, with an error. False if the arm has none to report.
     fn give_up(&mut self) -> bool {
         false
+    }
+}
+
+/// What happens once, and wakes all who stand in its line.
+pub(crate) trait Occurrence {
+    fn is_over(&self) -> bool;
+
+    /// Queues a waiter up, unless it is over: false.
+    ///
+    /// # Safety
+    ///
+    /// As for `Waiters::push`, until `leave`.
+    unsafe fn enter(&self, who: Who, waiter: &Waiter) -> bool;
+
+    /// Takes a waiter out of the line, if it is still there; afterwards no waker is busy with it.
+    fn leave(&self, waiter: &Waiter);
+}
+
+/// A state of a queue in which nobody has to wait any more, from some time on.
+pub(crate) trait Over {
+    fn is_over(&self) -> bool;
+}
+
+impl Over for bool {
+    fn is_over(&self) -> bool {
+        *self
+    }
+}
+
+impl<S: Over> Occurrence for WaitQueue<S> {
+    fn is_over(&self) -> bool {
+        self.with(|state, _| state.is_over())
+    }
+
+    unsafe fn enter(&self, _: Who, waiter: &Waiter) -> bool {
+        self.with(|state, line| {
+            let is_over = state.is_over();
+            if !is_over {
+                // SAFETY: passed on to the caller, who leaves under the same lock.
+                unsafe { line.push(waiter) };
+            }
+            !is_over
+        })
+    }
+
+    fn leave(&self, waiter: &Waiter) {
+        self.with(|_, line| line.remove(waiter));
     }
 }
 
@@ -98,6 +164,16 @@ pub enum Patience {
     Until(Instant),
     /// For ever.
     Endless,
+}
+
+impl Patience {
+    fn is_over(self) -> bool {
+        matches!(self, Self::Until(at) if park::time_here() >= at)
+    }
+
+    fn ends_at(self, at: Option<Instant>) -> bool {
+        matches!(self, Self::Until(end) if Some(end) == at)
+    }
 }
 
 /// What has come of the wait.
@@ -158,26 +234,35 @@ fn has_common_divisor(mut a: usize, mut b: usize) -> bool {
 #[track_caller]
 pub(crate) fn first_of(arms: &mut [&mut dyn Arm], order: Order, patience: Patience) -> Choice {
     if patience == Patience::None {
-        let done = attempt_all(arms, order, park::running());
+        let done = attempt_all_once(arms, order, park::running());
         return done.map_or(Choice::Timeout, Choice::Arm);
     }
     let me = park::current();
     let mut attempt = me.map_or(Attempt::Patient, Running::checkpoint_or_report);
+    let mut has_waited = false;
     loop {
-        if let Some(done) = attempt_all(arms, order, me) {
+        let done = match attempt {
+            Attempt::Patient => attempt_all(arms, order, me),
+            Attempt::Once => attempt_all_once(arms, order, me),
+        };
+        if let Some(done) = done {
             return Choice::Arm(done);
         }
-        if let Patience::Until(at) = patience
-            && park::time_here() >= at
-        {
-            return Choice::Timeout;
+        if has_waited || patience.is_over() {
+            return attempt_all_once(arms, order, me).map_or(Choice::Timeout, Choice::Arm);
         }
         if attempt == Attempt::Once
             && let Some(given_up) = give_up_one(arms, order)
         {
             return Choice::Arm(given_up);
         }
-        let (winner, chosen) = wait(me, arms, earliest(arms, patience));
+        let deadline = earliest(arms, patience);
+        let (winner, chosen) = match wait(me, arms, deadline) {
+            Ok(ended) => ended,
+            Err(error) => return Choice::Arm(fail_one(arms, error)),
+        };
+        // The clock of a test stands still while the thread that drives it has really waited.
+        has_waited = me.is_none() && winner == Winner::Timeout && patience.ends_at(deadline);
         let served = matches!(winner, Winner::Event | Winner::Closed);
         let place = arms.iter_mut().position(|arm| served && arm.place().is(chosen));
         if let Some(index) = place
@@ -197,8 +282,20 @@ fn attempt_all(arms: &mut [&mut dyn Arm], order: Order, me: Option<Running>) -> 
     Round::draw(arms.len(), order).indices().find(|&index| arms[index].attempt(me))
 }
 
+fn attempt_all_once(arms: &mut [&mut dyn Arm], order: Order, me: Option<Running>) -> Option<usize> {
+    Round::draw(arms.len(), order).indices().find(|&index| arms[index].attempt_once(me))
+}
+
 fn give_up_one(arms: &mut [&mut dyn Arm], order: Order) -> Option<usize> {
     Round::draw(arms.len(), order).indices().find(|&index| arms[index].give_up())
+}
+
+fn fail_one(arms: &mut [&mut dyn Arm], error: io::Error) -> usize {
+    let Some(index) = arms.iter().position(|arm| arm.descriptor().is_some()) else {
+        unreachable!("a wait without descriptors has failed")
+    };
+    arms[index].fail(error);
+    index
 }
 
 fn earliest(arms: &[&mut dyn Arm], patience: Patience) -> Option<Instant> {
@@ -215,10 +312,13 @@ fn wait(
     me: Option<Running>,
     arms: &mut [&mut dyn Arm],
     deadline: Option<Instant>,
-) -> (Winner, *const Waiter) {
+) -> io::Result<(Winner, *const Waiter)> {
     let chosen = Cell::new(ptr::null());
     let winner = match me {
         Some(me) => wait_as_task(me, arms, deadline, &chosen),
+        None if arms.iter().any(|arm| arm.descriptor().is_some()) => {
+            poll_as_thread(arms, deadline, &chosen)?
+        }
         None => Blocked::with(|blocked| {
             let session = blocked.open();
             let places = Places::take(arms, blocked.who(), session, &chosen);
@@ -228,7 +328,22 @@ fn wait(
             blocked.block(session, deadline)
         }),
     };
-    (winner, chosen.get())
+    Ok((winner, chosen.get()))
+}
+
+#[cold]
+fn poll_as_thread(
+    arms: &mut [&mut dyn Arm],
+    deadline: Option<Instant>,
+    chosen: &Cell<*const Waiter>,
+) -> io::Result<Winner> {
+    let polling = Polling::new()?;
+    let session = polling.open();
+    let places = Places::take(arms, polling.who(), session, chosen);
+    if !places.enter_all(polling.who()) && polling.claim_own(session) {
+        return Ok(Winner::Own);
+    }
+    polling.block(session, deadline, places.arms.iter().filter_map(|arm| arm.descriptor()))
 }
 
 #[track_caller]

@@ -231,3 +231,31 @@ fn to_park_a_thread_and_to_unpark_it_allocates_nothing_after_the_first_time() {
         assert_eq!(allocations(rounds), 0);
     });
 }
+
+#[test]
+fn to_select_among_other_things_than_channels_allocates_nothing() {
+    use giambio::channel::select;
+    giambio::run(|| {
+        let (ours, mut theirs) = giambio::os::unix::net::UnixStream::pair().unwrap();
+        let (event, never) = (giambio::sync::Event::new(), giambio::sync::Event::<()>::new());
+        giambio::pool(|pool| {
+            let task = pool.spawn(|| event.wait());
+            let wait = |far| {
+                select! {
+                    readable(ours) -> result => result.unwrap(),
+                    finished(task) -> _ => {}
+                    happened(never) -> _ => unreachable!("it never happens"),
+                    deadline(giambio::clock() + far) -> _ => {}
+                }
+            };
+            let near = Duration::from_millis(1);
+            wait(near); // registers, and the timers' heap grows once
+            assert_eq!(allocations(|| wait(near)), 0);
+            theirs.write_all(b"x").unwrap();
+            assert_eq!(allocations(|| wait(Duration::from_secs(60))), 0);
+            event.trigger(()).unwrap();
+            (&ours).read_exact(&mut [0]).unwrap();
+            assert_eq!(allocations(|| wait(Duration::from_secs(60))), 0);
+        });
+    });
+}

@@ -11,22 +11,118 @@
 /// select! {
 ///     recv(receiver) -> result => code,         // result: Result<T, RecvError>
 ///     send(sender, message) -> result => code,  // result: Result<(), SendError<T>>
+///     readable(source) -> result => code,       // result: io::Result<()>
+///     writable(source) -> result => code,       // result: io::Result<()>
+///     finished(task) -> _ => code,              // when a task has ended
+///     happened(event) -> value => code,         // value: &T, of an Event<T>
+///     deadline(instant) -> _ => code,           // from then on, by giambio::clock()
 ///     default => code,                          // if none can be done at once
 /// }
 /// ```
 ///
-/// with any number of `recv` and `send` in any order, and instead of `default` also `default(timeout)`: if
-/// none can be done in time (a [`Duration`](std::time::Duration)). `code` is a block, or an expression with
-/// a comma behind it; `result` is any pattern that always matches. The value is that of the code, as in a
-/// `match`. This is crossbeam-channel's grammar.
+/// with any number of each in any order, and instead of `default` also `default(timeout)`: if none can be
+/// done in time (a [`Duration`](std::time::Duration)). `code` is a block, or an expression with a comma
+/// behind it; `result` is any pattern that always matches. The value is that of the code, as in a `match`.
+/// For channels this is crossbeam-channel's grammar.
 ///
 /// Exactly one operation is done. Of several that can be done at once one is chosen at random, each as
 /// likely; [`select_biased!`](crate::channel::select_biased!) chooses the first. On a worker the random numbers are the
 /// same ones in each run. An operation on a closed channel can be done at once: its result is an error.
 ///
-/// Receivers and senders are evaluated before the wait, and references to them will do. `message` is only
-/// evaluated when its operation was chosen, and so it is moved only then; meanwhile a receiver that takes it
-/// waits, and cannot be cut. If it panics, breaks out or returns, nothing was sent.
+/// Receivers and senders are evaluated before the wait, and references to them will do; so it is with
+/// sources, tasks and events. `message` is only evaluated when its operation was chosen, and so it is moved
+/// only then; meanwhile a receiver that takes it waits, and cannot be cut. If it panics, breaks out or
+/// returns, nothing was sent.
+///
+/// # More than channels
+///
+/// These operations take nothing, so what they have told of is still there afterwards.
+///
+/// `readable` waits until a socket, a listener, a pipe or an [`io::Async`](crate::io::Async) has something to
+/// read, or an end or an error to tell of, and `writable` until it has room or an error
+/// ([`Readiness`](crate::channel::Readiness)). The call itself comes next, and somebody else's may be first:
+/// then it waits. The source's timeouts and its non-blocking mode play no part here. The result is an error
+/// if the system does not watch the descriptor.
+///
+/// ```
+/// use giambio::channel::{bounded, select};
+/// use giambio::os::unix::net::UnixStream;
+/// use std::io::{Read, Write};
+///
+/// giambio::run(|| -> std::io::Result<()> {
+///     let (mut ours, mut theirs) = UnixStream::pair()?;
+///     let (_commander, commands) = bounded::<()>(1);
+///     giambio::pool(|pool| {
+///         pool.spawn(move || ours.write_all(b"hello").unwrap());
+///         select! {
+///             readable(theirs) -> result => result?,
+///             recv(commands) -> _ => unreachable!("nobody commands"),
+///         }
+///         assert_eq!(theirs.read(&mut [0; 8])?, 5);
+///         select! {
+///             writable(theirs) -> result => result,
+///             recv(commands) -> _ => unreachable!("nobody commands"),
+///         }
+///     })
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// `finished` waits until a [`Task`](crate::Task) has ended, whatever its outcome is: its
+/// [`join`](crate::Task::join) has that then without a wait.
+///
+/// ```
+/// use giambio::channel::{bounded, select};
+///
+/// giambio::run(|| {
+///     giambio::pool(|pool| {
+///         let (progress, reports) = bounded(0);
+///         let task = pool.spawn(move || (0..3).map(|step| progress.send(step)).count());
+///         let mut seen = 0;
+///         loop {
+///             select! {
+///                 recv(reports) -> report => seen += report.iter().count(),
+///                 finished(task) -> _ => break,
+///             }
+///         }
+///         assert_eq!((seen, task.join().unwrap()), (3, 3));
+///     });
+/// });
+/// ```
+///
+/// `happened` waits until an [`Event`](crate::sync::Event) was triggered, and lends its value. `deadline` waits
+/// until a point in time: the same one in each turn of a loop, where `default(timeout)` begins anew.
+///
+/// ```
+/// use giambio::channel::{select, tick};
+/// use giambio::sync::Event;
+/// use std::time::Duration;
+///
+/// giambio::testing::run_virtual(|| {
+///     let (stop, ticks) = (Event::new(), tick(Duration::from_secs(1)));
+///     let count = |limit| {
+///         let deadline = giambio::clock() + limit;
+///         let mut seen = 0;
+///         loop {
+///             select! {
+///                 recv(ticks) -> _ => seen += 1,
+///                 happened(stop) -> why => return (seen, *why),
+///                 deadline(deadline) -> _ => return (seen, "it is over"),
+///             }
+///         }
+///     };
+///     assert_eq!(count(Duration::from_millis(2500)), (2, "it is over"));
+///     giambio::pool(|pool| {
+///         pool.spawn(|| {
+///             giambio::sleep(Duration::from_secs(4));
+///             stop.trigger("that will do")
+///         });
+///         assert_eq!(count(Duration::from_secs(3600)), (4, "that will do"));
+///     });
+/// });
+/// ```
+///
+/// Outside of [`run`](crate::run) it blocks the thread, and looks at sources of I/O with `poll(2)`.
 ///
 /// # Cancellation
 ///
@@ -35,7 +131,8 @@
 /// call [`yield_now`](crate::yield_now()) if others are to run; `default(timeout)` is a checkpoint.
 ///
 /// While the task unwinds, and where nothing may unwind, it makes one attempt, and then one of the
-/// operations ends with its error.
+/// operations ends with its error. `finished`, `happened` and `deadline` have none: where there are only such,
+/// it waits.
 ///
 /// # Panics
 ///
@@ -155,8 +252,8 @@ macro_rules! __select {
     };
     (@parse $order:ident [$($arm:tt)*] $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "expected `recv(receiver) -> result => code`, `send(sender, message) -> result => code` or \
-             `default => code`, found `", ::core::stringify!($($rest)*), "`"
+            "expected `recv(receiver) -> result => code`, `send(sender, message) -> result => code`, another \
+             operation in this form, or `default => code`, found `", ::core::stringify!($($rest)*), "`"
         ))
     };
 
@@ -194,6 +291,56 @@ macro_rules! __select {
             let mut arm = $crate::channel::__private::SendArm::new(sender);
             $crate::__select! {
                 @make $order $patience $default [$($made)* { arm ($message) }] $($rest)*
+            }
+        } }
+    };
+    (@make $order:ident $patience:tt $default:tt [$($made:tt)*]
+        { readable ($on:expr $(,)?) } $($rest:tt)*
+    ) => {
+        match &$on { on => {
+            let mut arm = $crate::channel::__private::readable(on);
+            $crate::__select! {
+                @make $order $patience $default [$($made)* { arm () }] $($rest)*
+            }
+        } }
+    };
+    (@make $order:ident $patience:tt $default:tt [$($made:tt)*]
+        { writable ($on:expr $(,)?) } $($rest:tt)*
+    ) => {
+        match &$on { on => {
+            let mut arm = $crate::channel::__private::writable(on);
+            $crate::__select! {
+                @make $order $patience $default [$($made)* { arm () }] $($rest)*
+            }
+        } }
+    };
+    (@make $order:ident $patience:tt $default:tt [$($made:tt)*]
+        { finished ($on:expr $(,)?) } $($rest:tt)*
+    ) => {
+        match &$on { on => {
+            let mut arm = $crate::channel::__private::finished(on);
+            $crate::__select! {
+                @make $order $patience $default [$($made)* { arm () }] $($rest)*
+            }
+        } }
+    };
+    (@make $order:ident $patience:tt $default:tt [$($made:tt)*]
+        { happened ($on:expr $(,)?) } $($rest:tt)*
+    ) => {
+        match &$on { on => {
+            let mut arm = $crate::channel::__private::happened(on);
+            $crate::__select! {
+                @make $order $patience $default [$($made)* { arm () }] $($rest)*
+            }
+        } }
+    };
+    (@make $order:ident $patience:tt $default:tt [$($made:tt)*]
+        { deadline ($on:expr $(,)?) } $($rest:tt)*
+    ) => {
+        match $on { on => {
+            let mut arm = $crate::channel::__private::deadline(on);
+            $crate::__select! {
+                @make $order $patience $default [$($made)* { arm () }] $($rest)*
             }
         } }
     };

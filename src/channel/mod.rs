@@ -1,6 +1,7 @@
 //! Channel: messages from any number of senders to any number of receivers.
 //!
-//! Layer 7. Imports: wait_queue, wait_any, park, time, task. Never: sockets, how tasks are scheduled.
+//! Layer 7. Imports: wait_queue, wait_any, park, pool, sync, sys, time, task. Never: sockets, how tasks are
+//! scheduled.
 //!
 //! Names, signatures and error types are crossbeam-channel's, so that its users change a `use` line; the
 //! semantics are Go's: messages are received in the order in which they were sent, who has waited longest
@@ -43,6 +44,9 @@
 //! });
 //! ```
 
+#[doc(hidden)]
+#[path = "expansion.rs"]
+pub mod __private;
 mod arm;
 mod buffer;
 mod closed;
@@ -50,14 +54,15 @@ mod error;
 mod iter;
 mod link;
 mod macros;
+mod occurrence;
+mod readiness;
 mod receiver;
 mod select;
+mod selected;
 mod sender;
 mod state;
 mod timer;
 
-#[doc(hidden)]
-pub use arm::__private;
 pub use error::ReadyTimeoutError;
 pub use error::RecvError;
 pub use error::RecvTimeoutError;
@@ -75,9 +80,14 @@ pub use iter::TryIter;
 pub use macros::select;
 #[doc(inline)]
 pub use macros::select_biased;
+pub(crate) use occurrence::End;
+pub use occurrence::Ending;
+pub(crate) use readiness::IoSource;
+pub use readiness::Readiness;
+pub(crate) use readiness::Registered;
 pub use receiver::Receiver;
 pub use select::Select;
-pub use select::SelectedOperation;
+pub use selected::SelectedOperation;
 pub use sender::Sender;
 pub use timer::after;
 pub use timer::at;

@@ -1,22 +1,23 @@
 //! Select: the first of a list of operations that is made while the program runs.
 //!
-//! Layer 7. Imports: wait_any, time. Never: how a message gets to its receiver.
+//! Layer 7. Imports: wait_any, sync, sys, time. Never: how a message gets to its receiver.
 //!
 //! crossbeam-channel's type of that name. The `select!` macro keeps its arms on the stack; here they are
 //! boxed, since their number and types are not known.
 
 use super::Receiver;
 use super::Sender;
-use super::arm::Operand;
-use super::arm::ReadyArm;
-use super::arm::RecvArm;
-use super::arm::SendArm;
 use super::error::ReadyTimeoutError;
-use super::error::RecvError;
 use super::error::SelectTimeoutError;
-use super::error::SendError;
 use super::error::TryReadyError;
 use super::error::TrySelectError;
+use super::occurrence::Ending;
+use super::readiness::Readiness;
+use super::selected::ErasedArm;
+use super::selected::SelectedOperation;
+use super::selected::Wanted;
+use crate::sync::Event;
+use crate::sys::Direction;
 use crate::time::clock;
 use crate::wait_any;
 use crate::wait_any::Arm;
@@ -24,8 +25,6 @@ use crate::wait_any::Choice;
 use crate::wait_any::Order;
 use crate::wait_any::Patience;
 use std::fmt;
-use std::ptr;
-use std::ptr::NonNull;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -36,7 +35,8 @@ use std::time::Instant;
 /// [biased](Self::new_biased) one the first.
 ///
 /// [`select`](Self::select) chooses an operation and reserves what it needs: a message, or the right to
-/// send one. The [`SelectedOperation`] must then be completed with the same end of the channel.
+/// send one. The [`SelectedOperation`] must then be completed with the same end of the channel. Where
+/// something else than a channel is waited for, its number is all there is to it.
 /// [`ready`](Self::ready) only says which one would not wait.
 ///
 /// # Cancellation
@@ -63,6 +63,26 @@ use std::time::Instant;
 /// second.send(7).unwrap();
 /// assert_eq!(recv_multiple(&[receiver, other]), (1, Ok(7)));
 /// ```
+///
+/// The first of many tasks to end:
+///
+/// ```
+/// use giambio::Task;
+/// use giambio::channel::Select;
+///
+/// fn first_to_end<T>(tasks: &[Task<'_, T>]) -> usize {
+///     let mut select = Select::new();
+///     tasks.iter().for_each(|task| _ = select.finished(task));
+///     select.select().index()
+/// }
+///
+/// giambio::run(|| {
+///     giambio::pool(|pool| {
+///         let tasks = [3, 1, 2].map(|n| pool.spawn(move || (0..n).for_each(|_| giambio::yield_now())));
+///         assert_eq!(first_to_end(&tasks), 1);
+///     });
+/// });
+/// ```
 #[must_use = "a list of operations does nothing until one of them is selected"]
 pub struct Select<'a> {
     operations: Vec<Operation<'a>>,
@@ -72,70 +92,9 @@ pub struct Select<'a> {
 
 struct Operation<'a> {
     index: usize,
-    on: &'a dyn Selectable,
-    kind: Kind,
+    wanted: Wanted<'a>,
     /// Made when it is needed for the first time, and given away when it was chosen.
     arm: Option<Box<dyn ErasedArm + 'a>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Send,
-    Receive,
-}
-
-/// An end of a channel.
-trait Selectable: Operand {
-    fn arm(&self) -> Box<dyn ErasedArm + '_>;
-
-    fn address(&self) -> *const ();
-}
-
-impl<T> Selectable for Receiver<T> {
-    fn arm(&self) -> Box<dyn ErasedArm + '_> {
-        Box::new(RecvArm::new(self))
-    }
-
-    fn address(&self) -> *const () {
-        ptr::from_ref(self).cast()
-    }
-}
-
-impl<T> Selectable for Sender<T> {
-    fn arm(&self) -> Box<dyn ErasedArm + '_> {
-        Box::new(SendArm::new(self))
-    }
-
-    fn address(&self) -> *const () {
-        ptr::from_ref(self).cast()
-    }
-}
-
-/// An arm whose type only its end of the channel knows.
-trait ErasedArm: Arm {
-    fn as_arm(&mut self) -> &mut dyn Arm;
-
-    fn this(&mut self) -> NonNull<()>;
-}
-
-impl<T> ErasedArm for RecvArm<'_, T> {
-    fn as_arm(&mut self) -> &mut dyn Arm {
-        self
-    }
-
-    fn this(&mut self) -> NonNull<()> {
-        NonNull::from(self).cast()
-    }
-}
-
-impl<T> ErasedArm for SendArm<'_, T> {
-    fn as_arm(&mut self) -> &mut dyn Arm {
-        self
-    }
-
-    fn this(&mut self) -> NonNull<()> {
-        NonNull::from(self).cast()
-    }
 }
 
 impl<'a> Select<'a> {
@@ -170,21 +129,47 @@ impl<'a> Select<'a> {
         Self { order: Order::Biased, ..Self::new() }
     }
 
-    fn add(&mut self, on: &'a dyn Selectable, kind: Kind) -> usize {
+    fn add(&mut self, wanted: Wanted<'a>) -> usize {
         let index = self.next_index;
         self.next_index += 1;
-        self.operations.push(Operation { index, on, kind, arm: None });
+        self.operations.push(Operation { index, wanted, arm: None });
         index
     }
 
     /// Adds a send, and returns its number.
     pub fn send<T>(&mut self, sender: &'a Sender<T>) -> usize {
-        self.add(sender, Kind::Send)
+        self.add(Wanted::Send(sender))
     }
 
     /// Adds a receive, and returns its number.
     pub fn recv<T>(&mut self, receiver: &'a Receiver<T>) -> usize {
-        self.add(receiver, Kind::Receive)
+        self.add(Wanted::Receive(receiver))
+    }
+
+    /// Adds a wait until `source` can be read from, or has an end or an error to report, and returns its
+    /// number. Nothing is read.
+    pub fn readable<S: Readiness>(&mut self, source: &'a S) -> usize {
+        self.add(Wanted::Ready(source.io_source(), Direction::Read))
+    }
+
+    /// Adds a wait until `source` can be written to, or has an error to report, and returns its number.
+    pub fn writable<S: Readiness>(&mut self, source: &'a S) -> usize {
+        self.add(Wanted::Ready(source.io_source(), Direction::Write))
+    }
+
+    /// Adds a wait until `task` has ended, and returns its number.
+    pub fn finished<E: Ending>(&mut self, task: &'a E) -> usize {
+        self.add(Wanted::Occurrence(task.end().0))
+    }
+
+    /// Adds a wait until `event` has happened, and returns its number.
+    pub fn happened<T>(&mut self, event: &'a Event<T>) -> usize {
+        self.add(Wanted::Occurrence(event.occurrence()))
+    }
+
+    /// Adds a wait until `at`, by [`clock`](crate::clock()), and returns its number.
+    pub fn deadline(&mut self, at: Instant) -> usize {
+        self.add(Wanted::Deadline(at))
     }
 
     /// Takes an operation out, for example since its channel is closed. The others keep their numbers.
@@ -221,8 +206,8 @@ impl<'a> Select<'a> {
     #[track_caller]
     fn choose(&mut self, patience: Patience) -> Option<SelectedOperation<'a>> {
         let arms = self.operations.iter_mut().map(|operation| {
-            let on = operation.on;
-            operation.arm.get_or_insert_with(|| on.arm()).as_arm()
+            let wanted = operation.wanted;
+            operation.arm.get_or_insert_with(|| wanted.arm()).as_arm()
         });
         let mut arms: Vec<&mut dyn Arm> = arms.collect();
         let Choice::Arm(place) = wait_any::first_of(&mut arms, self.order, patience) else {
@@ -230,12 +215,7 @@ impl<'a> Select<'a> {
         };
         let chosen = &mut self.operations[place];
         let Some(arm) = chosen.arm.take() else { unreachable!("made above") };
-        Some(SelectedOperation {
-            arm: Some(arm),
-            index: chosen.index,
-            address: chosen.on.address(),
-            kind: chosen.kind,
-        })
+        Some(SelectedOperation::new(chosen.index, chosen.wanted, arm))
     }
 
     /// Chooses an operation that would not wait, if there is one.
@@ -301,8 +281,9 @@ impl<'a> Select<'a> {
     #[track_caller]
     fn find_ready(&mut self, patience: Patience) -> Option<usize> {
         let mut arms: Vec<_> =
-            self.operations.iter().map(|operation| ReadyArm::new(operation.on)).collect();
-        let mut arms: Vec<&mut dyn Arm> = arms.iter_mut().map(|arm| arm as &mut dyn Arm).collect();
+            self.operations.iter().map(|operation| operation.wanted.ready_arm()).collect();
+        let mut arms: Vec<&mut dyn Arm> =
+            arms.iter_mut().map(|arm| &mut **arm as &mut dyn Arm).collect();
         match wait_any::first_of(&mut arms, self.order, patience) {
             Choice::Arm(place) => Some(self.operations[place].index),
             Choice::Timeout => None,
@@ -386,95 +367,5 @@ impl<'a> Clone for Select<'a> {
 impl fmt::Debug for Select<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad("Select { .. }")
-    }
-}
-
-/// An operation that was chosen and has to be completed, which does not wait.
-///
-/// # Panics
-///
-/// When it is dropped without having been completed; a message that was reserved for it is dropped, and
-/// the right to send goes to the next. Forgetting a send keeps a receiver waiting that was promised its
-/// message.
-#[must_use = "a selected operation must be completed"]
-pub struct SelectedOperation<'a> {
-    arm: Option<Box<dyn ErasedArm + 'a>>,
-    index: usize,
-    address: *const (),
-    kind: Kind,
-}
-
-impl SelectedOperation<'_> {
-    /// The operation's number.
-    #[must_use]
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// The arm, if `address` is that of its end of the channel.
-    #[track_caller]
-    fn arm(&mut self, address: *const (), kind: Kind) -> Option<&mut (dyn ErasedArm + '_)> {
-        let is_same = ptr::eq(self.address, address) && self.kind == kind;
-        self.arm.as_deref_mut().filter(|_| is_same).map(|arm| arm as _)
-    }
-
-    /// Sends the message, with the sender that was selected.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] with the message, if the channel is closed or all its receivers are gone.
-    ///
-    /// # Panics
-    ///
-    /// If `sender` is not the one that was selected.
-    #[track_caller]
-    pub fn send<T>(mut self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
-        let Some(arm) = self.arm(ptr::from_ref(sender).cast(), Kind::Send) else {
-            panic!("passed a sender that wasn't selected");
-        };
-        let arm = arm.this().cast::<SendArm<'_, T>>();
-        // SAFETY: the arm was made by the sender of that address, which is borrowed all the while: so it is
-        // this very sender, and of this type.
-        let result = unsafe { &mut *arm.as_ptr() }.finish(message);
-        self.arm = None;
-        result
-    }
-
-    /// Receives the message, with the receiver that was selected.
-    ///
-    /// # Errors
-    ///
-    /// [`RecvError`] if the channel is empty, and it is closed or all its senders are gone.
-    ///
-    /// # Panics
-    ///
-    /// If `receiver` is not the one that was selected.
-    #[track_caller]
-    pub fn recv<T>(mut self, receiver: &Receiver<T>) -> Result<T, RecvError> {
-        let Some(arm) = self.arm(ptr::from_ref(receiver).cast(), Kind::Receive) else {
-            panic!("passed a receiver that wasn't selected");
-        };
-        let arm = arm.this().cast::<RecvArm<'_, T>>();
-        // SAFETY: as in `send`.
-        let result = unsafe { &mut *arm.as_ptr() }.finish();
-        self.arm = None;
-        result
-    }
-}
-
-impl Drop for SelectedOperation<'_> {
-    fn drop(&mut self) {
-        let Some(arm) = self.arm.take() else { return };
-        drop(arm);
-        // An unwind is on its way already when a message could not be made.
-        if !std::thread::panicking() {
-            panic!("dropped `SelectedOperation` without completing the operation");
-        }
-    }
-}
-
-impl fmt::Debug for SelectedOperation<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("SelectedOperation { .. }")
     }
 }

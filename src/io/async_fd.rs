@@ -1,6 +1,6 @@
 //! Async fd: any descriptor, with calls that park the task.
 //!
-//! Layer 8. Imports: sys, its siblings. Never: what the descriptor is.
+//! Layer 8. Imports: channel, sys, its siblings. Never: what the descriptor is.
 //!
 //! Chosen: `Read` and `Write` are `read(2)` and `write(2)`, for every `T`. Rejected: to ask for
 //! `for<'a> &'a T: Read` and call that. It leaves out `OwnedFd` and `ChildStdout`, and as an `impl` that
@@ -9,6 +9,8 @@
 
 use super::Io;
 use super::Left;
+use crate::channel::IoSource;
+use crate::channel::Readiness;
 use crate::sys;
 use crate::sys::Direction;
 use crate::sys::Mode;
@@ -220,6 +222,12 @@ impl<T: AsFd> AsFd for Async<T> {
 impl<T: AsFd> AsRawFd for Async<T> {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
+    }
+}
+
+impl<T: AsFd> Readiness for Async<T> {
+    fn io_source(&self) -> IoSource<'_> {
+        self.io.io_source()
     }
 }
 

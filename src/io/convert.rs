@@ -99,6 +99,12 @@ macro_rules! conversions {
             }
         }
 
+        impl $crate::channel::Readiness for $ours {
+            fn io_source(&self) -> $crate::channel::IoSource<'_> {
+                self.io.io_source()
+            }
+        }
+
         impl std::fmt::Debug for $ours {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.io.fmt(f)

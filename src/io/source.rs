@@ -1,6 +1,6 @@
 //! Source: a descriptor whose calls park the task instead of the thread.
 //!
-//! Layer 8. Imports: park, wait_queue, sys. Never: sessions, timers, what the descriptor is.
+//! Layer 8. Imports: channel, park, wait_queue, sys. Never: sessions, timers, what the descriptor is.
 //!
 //! Every blocking call of every socket is one line over `Io::call`, the one retry loop. A call is
 //! tried first; only if it would block is the descriptor registered, for good, and the task parks.
@@ -13,6 +13,8 @@ use super::registration::Registration;
 use super::registration::leave_reactor;
 use super::registration::register_somehow;
 use super::settings::Settings;
+use crate::channel::IoSource;
+use crate::channel::Registered;
 use crate::clock::Nanos;
 use crate::clock::now;
 use crate::hooks::WaitReason;
@@ -303,6 +305,11 @@ impl<S: AsFd> Io<S> {
         Ok(())
     }
 
+    /// For a select that waits for readiness.
+    pub(crate) fn io_source(&self) -> IoSource<'_> {
+        IoSource::new(self)
+    }
+
     #[inline]
     fn may_wait(&self) -> io::Result<()> {
         match self.mode() {
@@ -392,6 +399,24 @@ impl Extras {
     fn others(&self) -> MutexGuard<'_, Vec<(Registration, Option<OwnedFd>)>> {
         // Nothing panics or parks while the lock is held.
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: AsFd> Registered for Io<S> {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.source().as_fd()
+    }
+
+    fn key(&self, me: Running) -> Option<SourceKey> {
+        self.key(me)
+    }
+
+    fn register(&self, me: Running, direction: Direction) -> io::Result<SourceKey> {
+        self.register(me, direction)
+    }
+
+    fn given_up(&self) -> io::Error {
+        cancelled()
     }
 }
 

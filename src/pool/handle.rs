@@ -1,6 +1,6 @@
 //! Handle: how a task's outcome is waited for and taken.
 //!
-//! Layer 6. Imports: park, wait_queue, task. Never: how the task came to its outcome.
+//! Layer 6. Imports: park, wait_queue, wait_any, task. Never: how the task came to its outcome.
 
 use super::record;
 use super::record::Joined;
@@ -14,6 +14,9 @@ use crate::task;
 use crate::task::Abort;
 use crate::task::Core;
 use crate::task::TaskId;
+use crate::task::waiters::Waiter;
+use crate::task::waiters::Who;
+use crate::wait_any::Occurrence;
 use crate::wait_queue;
 use std::any::Any;
 use std::fmt;
@@ -57,7 +60,7 @@ impl<'scope, T> Task<'scope, T> {
         Self { joined, scope: PhantomData }
     }
 
-    fn core(&self) -> &Core {
+    pub(crate) fn core(&self) -> &Core {
         &self.joined().core
     }
 
@@ -201,6 +204,32 @@ impl<T> Drop for Task<'_, T> {
             return;
         }
         drop(Share(self.joined));
+    }
+}
+
+/// A task's end. Who waits for it stands among its joiners, in a line of its worker's.
+impl Occurrence for Core {
+    fn is_over(&self) -> bool {
+        self.finished.get()
+    }
+
+    unsafe fn enter(&self, who: Who, waiter: &Waiter) -> bool {
+        let is_over = self.finished.get();
+        if !is_over {
+            assert!(
+                matches!(who, Who::Task(_)),
+                "a task's end is waited for inside of a task: call this below `giambio::run`"
+            );
+            // SAFETY: passed on to the caller; who has the handle is on the task's own worker.
+            unsafe { self.joiners.push(waiter) };
+        }
+        !is_over
+    }
+
+    fn leave(&self, waiter: &Waiter) {
+        if waiter.is_linked() {
+            self.joiners.remove(waiter);
+        }
     }
 }
 

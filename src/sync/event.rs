@@ -1,6 +1,6 @@
 //! Event: what happens once, and who waits for it.
 //!
-//! Layer 7. Imports: wait_queue, park, hooks, task. Never: what the value is for.
+//! Layer 7. Imports: wait_queue, wait_any, park, hooks, task. Never: what the value is for.
 //!
 //! The value lies in a `OnceLock` of std's and is there before anybody is woken; under the small lock
 //! is only whether somebody still has to wait. So neither a clone nor a drop, which are the user's
@@ -9,6 +9,7 @@
 use crate::hooks::WaitReason;
 use crate::park;
 use crate::task::Abort;
+use crate::wait_any::Occurrence;
 use crate::wait_queue::WaitQueue;
 use std::error::Error;
 use std::fmt;
@@ -142,6 +143,11 @@ impl<T> Event<T> {
     #[must_use]
     pub fn get(&self) -> Option<&T> {
         self.value.get()
+    }
+
+    /// For a select that waits until the event has happened.
+    pub(crate) fn occurrence(&self) -> &dyn Occurrence {
+        &self.over
     }
 
     /// Lends the value, parking the calling task until the event has happened.

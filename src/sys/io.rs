@@ -6,6 +6,8 @@ use crate::clock::now;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
+use std::os::fd::AsFd;
 use std::os::fd::AsRawFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::FromRawFd;
@@ -20,11 +22,37 @@ pub(crate) enum Direction {
     Write,
 }
 
+/// A descriptor and a direction, to be looked at.
+#[repr(transparent)]
+pub(crate) struct Interest<'f> {
+    entry: libc::pollfd,
+    fd: PhantomData<BorrowedFd<'f>>,
+}
+
+impl<'f> Interest<'f> {
+    pub(crate) fn new(fd: BorrowedFd<'f>, direction: Direction) -> Self {
+        let events = match direction {
+            Direction::Read => libc::POLLIN,
+            Direction::Write => libc::POLLOUT,
+        };
+        let entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+        Self { entry, fd: PhantomData }
+    }
+}
+
 /// Blocks this thread until `fd` may be ready, for an OS thread that runs no tasks; false if the deadline
 /// was first.
 pub(crate) fn wait_for_fd(
     fd: BorrowedFd<'_>,
     direction: Direction,
+    deadline: Option<Instant>,
+) -> io::Result<bool> {
+    wait_for_any(&mut [Interest::new(fd, direction)], deadline)
+}
+
+/// Like [`wait_for_fd`], for the first of several.
+pub(crate) fn wait_for_any(
+    interests: &mut [Interest<'_>],
     deadline: Option<Instant>,
 ) -> io::Result<bool> {
     loop {
@@ -33,7 +61,7 @@ pub(crate) fn wait_for_fd(
         let timeout_ms = left.map_or(-1, |left| {
             libc::c_int::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX)
         });
-        match poll(fd, direction, timeout_ms) {
+        match poll(interests, timeout_ms) {
             Ok(true) => return Ok(true),
             Ok(false) if left.is_some_and(|left| left.is_zero()) => return Ok(false),
             Ok(false) => {}
@@ -46,7 +74,7 @@ pub(crate) fn wait_for_fd(
 /// Whether a call on `fd` would not block now.
 pub(crate) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<bool> {
     loop {
-        match poll(fd, direction, 0) {
+        match poll(&mut [Interest::new(fd, direction)], 0) {
             // Without an answer: a signal was pending, and who took that for a no would miss an edge.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             known => return known,
@@ -55,15 +83,11 @@ pub(crate) fn is_ready(fd: BorrowedFd<'_>, direction: Direction) -> io::Result<b
 }
 
 /// `poll(2)`, once; a timeout of -1 is none.
-fn poll(fd: BorrowedFd<'_>, direction: Direction, timeout_ms: libc::c_int) -> io::Result<bool> {
-    let events = match direction {
-        Direction::Read => libc::POLLIN,
-        Direction::Write => libc::POLLOUT,
-    };
-    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
-    // SAFETY: `entry` is one valid `pollfd`, borrowed for the call.
-    let ready = unsafe { libc::poll(&raw mut entry, 1, timeout_ms) };
-    if entry.revents & libc::POLLNVAL != 0 {
+fn poll(interests: &mut [Interest<'_>], timeout_ms: libc::c_int) -> io::Result<bool> {
+    let count = interests.len() as libc::nfds_t;
+    // SAFETY: an `Interest` is one valid `pollfd`, and all of them are borrowed for the call.
+    let ready = unsafe { libc::poll(interests.as_mut_ptr().cast(), count, timeout_ms) };
+    if interests.iter().any(|interest| interest.entry.revents & libc::POLLNVAL != 0) {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
     match ready {
@@ -142,5 +166,30 @@ impl TimerFd {
             libc::timerfd_settime(self.0.as_raw_fd(), 0, &raw const spec, std::ptr::null_mut())
         };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+/// A descriptor that is readable from the moment on when somebody rings: `eventfd(2)`.
+#[derive(Debug)]
+pub(crate) struct BellFd(OwnedFd);
+
+impl BellFd {
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: no pointers are passed.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(name_limit(io::Error::last_os_error()));
+        }
+        // SAFETY: the kernel has just made this descriptor for us.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    pub(crate) fn ring(&self) {
+        // It fails only for a full counter, which is readable all the same.
+        let _ = super::descriptor::write(self.fd(), &1_u64.to_ne_bytes());
     }
 }

@@ -68,7 +68,9 @@ pub(crate) use fork::{forks, has_forked, watch_forks};
 #[cfg(unix)]
 pub(crate) use inherited::take_inherited;
 #[cfg(unix)]
-pub(crate) use io::{Direction, TimerFd, is_ready, name_limit, os_code, wait_for_fd};
+pub(crate) use io::{BellFd, Direction, Interest, TimerFd};
+#[cfg(unix)]
+pub(crate) use io::{is_ready, name_limit, os_code, wait_for_any, wait_for_fd};
 #[cfg(unix)]
 pub(crate) use limits::{Shortage, name_thread_limit, raise_descriptor_limit, shortage};
 #[cfg(unix)]

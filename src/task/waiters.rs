@@ -15,6 +15,7 @@ use super::phase::Winner;
 use crate::list::List;
 use crate::list::Node;
 use crate::sys;
+use crate::sys::BellFd;
 use crossbeam_utils::sync::Unparker;
 use std::cell::Cell;
 use std::ptr;
@@ -24,7 +25,25 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Outsider {
     pub(crate) phase: Phase,
-    pub(crate) unparker: Unparker,
+    pub(crate) alarm: Alarm,
+}
+
+/// How a plain thread is woken.
+#[derive(Clone, Debug)]
+pub(crate) enum Alarm {
+    /// It sleeps until this is used.
+    Unparker(Unparker),
+    /// It looks at descriptors, and at this one among them.
+    Bell(Arc<BellFd>),
+}
+
+impl Alarm {
+    fn ring(&self) {
+        match self {
+            Self::Unparker(unparker) => unparker.unpark(),
+            Self::Bell(bell) => bell.ring(),
+        }
+    }
 }
 
 /// Who waits.
@@ -98,7 +117,7 @@ enum Whom {
     /// A task of another worker, whose inbox this keeps alive.
     Elsewhere(*const Core, Arc<Inbox>),
     /// A plain thread.
-    Thread(Unparker),
+    Thread(Alarm),
 }
 
 /// Notes in which place the winner of a session has met it. Only called by that winner, before it wakes
@@ -388,8 +407,8 @@ fn claim_task(
 fn claim_thread(outsider: *const Outsider, session: Session, winner: Winner) -> Option<Whom> {
     // SAFETY: the waiter was linked, so `push`'s caller kept the thread's entry alive.
     let outsider = unsafe { &*outsider };
-    let unparker = outsider.unparker.clone();
-    outsider.phase.claim(session, winner).then_some(Whom::Thread(unparker))
+    let alarm = outsider.alarm.clone();
+    outsider.phase.claim(session, winner).then_some(Whom::Thread(alarm))
 }
 
 impl Claimed {
@@ -400,7 +419,7 @@ impl Claimed {
 
     /// A thread that sleeps until it finds its slot used.
     pub(crate) fn thread(unparker: Unparker, slot: *const ()) -> Self {
-        Self { whom: Whom::Thread(unparker), slot }
+        Self { whom: Whom::Thread(Alarm::Unparker(unparker)), slot }
     }
 
     /// What the waiter has brought with it.
@@ -416,7 +435,7 @@ impl Claimed {
         match self.whom {
             Whom::Here(core) => queue(core),
             Whom::Elsewhere(core, home) => wake_elsewhere(core, &home),
-            Whom::Thread(unparker) => unparker.unpark(),
+            Whom::Thread(alarm) => alarm.ring(),
         }
     }
 }

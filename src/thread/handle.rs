@@ -1,12 +1,14 @@
 //! Handle: how threads are waited for, tasks and threads of the system alike.
 //!
-//! Layer 8. Imports: thread's own files, wait_queue, park, hooks, task. Never: how threads are started.
+//! Layer 8. Imports: thread's own files, channel, wait_queue, park, hooks, task. Never: how threads are started.
 //!
 //! std's `join` blocks, and on a worker that would stop all tasks. So a thread of the system tells when its
 //! closure has ended, and a task waits for that first.
 
 use super::Thread;
 use super::handover::Claim;
+use crate::channel::End;
+use crate::channel::Ending;
 use crate::hooks::WaitReason;
 use crate::park;
 use crate::task::Abort;
@@ -92,6 +94,13 @@ impl<T> JoinHandle<T> {
     }
 }
 
+/// For a select that waits until the thread has ended.
+impl<T> Ending for JoinHandle<T> {
+    fn end(&self) -> End<'_> {
+        self.0.end()
+    }
+}
+
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinHandle").finish_non_exhaustive()
@@ -159,6 +168,14 @@ impl<'scope, T, S: OfSystem<T>> Handle<'scope, T, S> {
         match &self.kind {
             Kind::Task(claim) => claim.is_over(),
             Kind::System(handle, _) => handle.is_finished(),
+        }
+    }
+
+    /// The end of what was spawned; a thread of the system goes on for a moment.
+    pub(super) fn end(&self) -> End<'_> {
+        match &self.kind {
+            Kind::Task(claim) => End::new(claim.occurrence()),
+            Kind::System(_, signal) => End::new(&*signal.0),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Handover: where the outcome of a thread lies until somebody asks for it.
 //!
-//! Layer 8. Imports: wait_queue, pool, park, scope, hooks, task. Never: which call has started the thread.
+//! Layer 8. Imports: wait_queue, wait_any, pool, park, scope, hooks, task. Never: which call has started the thread.
 //!
 //! A task's record stays on its worker; its outcome goes here, into an `Arc` that its handle has as well, so
 //! that it can be asked for from anywhere. The task puts it here as the last of what it does, and the one
@@ -20,6 +20,8 @@ use crate::scope;
 use crate::task::Abort;
 use crate::task::Identity;
 use crate::task::local;
+use crate::wait_any::Occurrence;
+use crate::wait_any::Over;
 use crate::wait_queue::WaitQueue;
 use std::any::Any;
 use std::fmt;
@@ -40,6 +42,12 @@ enum Stage {
     Abandoned,
     /// The thread has ended, and its end is here, or was taken.
     Over,
+}
+
+impl Over for Stage {
+    fn is_over(&self) -> bool {
+        *self == Self::Over
+    }
 }
 
 /// How a thread has ended.
@@ -80,10 +88,9 @@ impl<'scope, T> Handover<'scope, T> {
         }
         *self.end() = Some(end);
         let mut is_awaited = false;
-        self.stage.wake_one(|stage, line| {
+        self.stage.wake_all(|stage| {
             is_awaited = *stage == Stage::Awaited;
             *stage = Stage::Over;
-            line.claim_first()
         });
         is_awaited
     }
@@ -141,7 +148,7 @@ impl<T> Distant<T> for Arc<Handover<'_, T>> {
 /// The handle's side of a [`Handover`], whatever the thread's scope.
 trait Ends<T> {
     fn join(&self) -> thread::Result<T>;
-    fn is_over(&self) -> bool;
+    fn occurrence(&self) -> &dyn Occurrence;
     fn leave(&self);
 }
 
@@ -176,8 +183,8 @@ impl<T> Ends<T> for Handover<'_, T> {
         }
     }
 
-    fn is_over(&self) -> bool {
-        self.stage.with(|stage, _| *stage == Stage::Over)
+    fn occurrence(&self) -> &dyn Occurrence {
+        &self.stage
     }
 
     /// The handle is gone: nobody will ask any more.
@@ -215,7 +222,11 @@ impl<'scope, T> Claim<'scope, T> {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.0.is_over()
+        self.occurrence().is_over()
+    }
+
+    pub(super) fn occurrence(&self) -> &dyn Occurrence {
+        self.0.occurrence()
     }
 }
 

@@ -13,6 +13,8 @@ use super::handle::Handle;
 use super::handle::Signal;
 use super::handover::Claim;
 use super::handover::Handover;
+use crate::channel::End;
+use crate::channel::Ending;
 use crate::park;
 use crate::park::new_task_id_elsewhere;
 use crate::pool::crew::Crew;
@@ -269,6 +271,13 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// For a select that waits until the thread has ended.
+impl<T> Ending for ScopedJoinHandle<'_, T> {
+    fn end(&self) -> End<'_> {
+        self.0.end()
     }
 }
 

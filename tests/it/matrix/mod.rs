@@ -5,7 +5,7 @@
 //! all (situations.rs).
 //!
 //! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, once.rs, channels.rs,
-//! mpsc.rs, sockets.rs, unix.rs, servers.rs, descriptors.rs, offload.rs)
+//! mpsc.rs, select.rs, sockets.rs, unix.rs, servers.rs, descriptors.rs, offload.rs)
 //! that prepares what the call needs and hands a [`Case`] to the test, and name it in that file's
 //! `matrix!`:
 //!
@@ -113,6 +113,7 @@ mod descriptors;
 mod mpsc;
 mod offload;
 mod once;
+mod select;
 mod servers;
 mod situations;
 mod sockets;
