@@ -209,10 +209,12 @@ impl<T> Link<T> {
 
     /// A place that was reserved is not used: it goes to the next who wants one.
     pub(super) fn give_back_place(&self) {
-        wake(self.state.change(|state, lines| {
+        let (sender, aftermath) = self.state.change(|state, lines| {
             state.give_back_place();
-            state.refill(lines)
-        }));
+            (state.refill(lines), state.has_aftermath(lines.all()))
+        });
+        wake(sender);
+        self.clean_up_if(aftermath);
     }
 
     fn send_now(

@@ -1,5 +1,5 @@
 //! What is forgotten keeps its channel alive, and harms nobody.
-#![expect(clippy::mem_forget, reason = "what comes of it is the subject")]
+#![expect(clippy::mem_forget, clippy::forget_non_drop, reason = "what comes of it is the subject")]
 
 use super::tools::all_kinds;
 use super::tools::assert_cut;

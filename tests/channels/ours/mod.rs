@@ -5,6 +5,7 @@ mod both_worlds;
 mod cancel;
 mod cancel_select;
 mod clocks;
+mod crowds;
 mod forget;
 mod line;
 mod making;
