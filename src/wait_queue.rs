@@ -304,8 +304,18 @@ impl<S, const LINES: usize> WaitQueue<S, LINES> {
     ///
     /// The lock is taken for each of them, so that nobody spins for as long as a long line takes.
     pub(crate) fn wake_line(&self, line: usize, winner: Winner) {
+        self.wake_line_while(line, winner, |_| true);
+    }
+
+    /// Like [`wake_line`](Self::wake_line), up to the first who has not brought what is `wanted`.
+    pub(crate) fn wake_line_while(
+        &self,
+        line: usize,
+        winner: Winner,
+        wanted: impl Fn(*const ()) -> bool,
+    ) {
         loop {
-            let claimed = self.change(|_, lines| lines.claim(line, winner));
+            let claimed = self.change(|_, lines| lines.claim_if(line, winner, &wanted));
             if claimed.is_none() {
                 return;
             }

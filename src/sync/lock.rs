@@ -150,4 +150,4 @@ impl Lock {
 #[cfg(all(test, loom))]
 #[path = "lock_tests.rs"]
 #[expect(unsafe_code, reason = "loom's cells, which see who uses them when")]
-mod loom_tests;
+pub(super) mod loom_tests;

@@ -21,23 +21,29 @@ unsafe impl Sync for Guarded {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Guarded {}
 
-impl Guarded {
-    /// Locks as a task of a worker of its own, which may give up `early`. Whether it has got the lock.
-    fn lock(&self, worker: &Worker, token: usize, early: Option<Winner>) -> bool {
-        if self.lock.try_lock(token) {
-            return true;
-        }
-        let attempt = |(): &mut (), _: &_| {
-            if self.lock.take_or_mark(token) { Ok(()) } else { Err(ptr::without_provenance(token)) }
-        };
-        let ended = worker.wait_with(&self.lock.line, attempt, || (), early, 0);
-        matches!(ended, None | Some(Winner::Event))
+/// Locks as a task of `worker`'s, which may give up `early`. Whether it has got the lock.
+pub(in crate::sync) fn lock(
+    lock: &Lock,
+    worker: &Worker,
+    token: usize,
+    early: Option<Winner>,
+) -> bool {
+    if lock.try_lock(token) {
+        return true;
     }
+    let attempt = |(): &mut (), _: &_| {
+        let taken = lock.take_or_mark(token);
+        if taken { Ok(()) } else { Err(ptr::without_provenance(token)) }
+    };
+    let ended = worker.wait_with(&lock.line, attempt, || (), early, 0);
+    matches!(ended, None | Some(Winner::Event))
+}
 
+impl Guarded {
     /// Locks, uses what is guarded and unlocks; how often that was done.
     fn use_it(&self, token: usize, early: Option<Winner>) -> usize {
         let worker = Worker::new();
-        if !self.lock(&worker, token, early) {
+        if !lock(&self.lock, &worker, token, early) {
             return 0;
         }
         // SAFETY: the lock is held, which is what loom checks.

@@ -6,11 +6,18 @@
 //! inside of [`run`](crate::run) parks its task, whoever waits outside blocks its thread. Waiters are
 //! served first in, first out.
 
+mod barrier;
+mod condvar;
 mod event;
 mod itself;
+#[expect(unsafe_code, reason = "is shared although it has a closure that one may take")]
+mod lazy_lock;
 mod lock;
 #[expect(unsafe_code, reason = "lends what it guards to who has locked it")]
 mod mutex;
+mod once;
+#[expect(unsafe_code, reason = "lends what was written once")]
+mod once_lock;
 mod poison;
 #[expect(unsafe_code, reason = "lends what it guards to who has locked it")]
 mod rwlock;
@@ -19,10 +26,20 @@ mod rwlock_guards;
 mod semaphore;
 mod shared_lock;
 
+pub use barrier::Barrier;
+pub use barrier::BarrierWaitResult;
+pub use condvar::Condvar;
+pub use condvar::WaitTimeoutResult;
 pub use event::AlreadySet;
 pub use event::Event;
+pub use lazy_lock::LazyLock;
 pub use mutex::Mutex;
 pub use mutex::MutexGuard;
+#[expect(deprecated, reason = "std's name")]
+pub use once::ONCE_INIT;
+pub use once::Once;
+pub use once::OnceState;
+pub use once_lock::OnceLock;
 pub use rwlock::RwLock;
 pub use rwlock_guards::RwLockReadGuard;
 pub use rwlock_guards::RwLockWriteGuard;

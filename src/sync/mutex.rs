@@ -11,6 +11,7 @@ use crate::time;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 use std::ops::Deref;
 use std::ops::DerefMut;
 use std::panic::RefUnwindSafe;
@@ -285,6 +286,14 @@ impl<T: ?Sized> Mutex<T> {
         Ok(self.locked(asker)?)
     }
 
+    /// Locks it again for who has given up its guard in order to wait: no checkpoint.
+    #[track_caller]
+    pub(super) fn lock_again(&self, was_panicking: bool) -> LockResult<MutexGuard<'_, T>> {
+        let asker = asker::asker();
+        self.lock.lock(asker.token);
+        self.locked(Asker { is_panicking: was_panicking, ..asker })
+    }
+
     /// What who has just locked it gets.
     #[inline]
     fn locked(&self, asker: Asker) -> LockResult<MutexGuard<'_, T>> {
@@ -361,7 +370,8 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
         match self.try_lock() {
             Ok(guard) => text.field("data", &&*guard),
             Err(TryLockError::Poisoned(poisoned)) => text.field("data", &&**poisoned.get_ref()),
-            Err(TryLockError::WouldBlock) => text.field("data", &format_args!("<locked>")),
+            // With quotation marks, and an `RwLock` without: so does std's, as of 1.95.
+            Err(TryLockError::WouldBlock) => text.field("data", &"<locked>"),
         };
         text.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
     }
@@ -381,6 +391,20 @@ pub struct MutexGuard<'a, T: ?Sized + 'a> {
 
 // SAFETY: a shared guard only lends what it guards.
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
+
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    /// Its mutex, and whether a panic was passing when it was locked.
+    pub(super) fn origin(guard: &Self) -> (&'a Mutex<T>, bool) {
+        (guard.mutex, guard.was_panicking)
+    }
+
+    /// Unlocks for a while, which poisons nothing.
+    #[expect(clippy::mem_forget, reason = "it was unlocked")]
+    pub(super) fn unlock(guard: Self) {
+        guard.mutex.lock.unlock();
+        mem::forget(guard);
+    }
+}
 
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {
     type Target = T;

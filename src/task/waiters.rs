@@ -313,6 +313,23 @@ impl Waiters {
         None
     }
 
+    /// Counts those whose wait has not ended and who have brought what is `wanted`; those whose wait has
+    /// ended leave the queue. The caller holds the queue's lock.
+    pub(crate) fn count_if(&self, wanted: impl Fn(*const ()) -> bool) -> usize {
+        let mut count = 0;
+        let mut at = self.0.front();
+        while let Some(waiter) = at {
+            at = waiter.next();
+            let seat = waiter.value();
+            if !seat.is_open() {
+                self.0.remove(waiter);
+            } else if wanted(seat.slot) {
+                count += 1;
+            }
+        }
+        count
+    }
+
     /// Whether anybody but `who` waits here. The caller holds the queue's lock.
     pub(crate) fn has_other_than(&self, who: Who) -> bool {
         let mut at = self.0.front();
