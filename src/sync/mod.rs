@@ -37,6 +37,8 @@ pub use event::Event;
 pub use lazy_lock::LazyLock;
 pub use mutex::Mutex;
 pub use mutex::MutexGuard;
+#[expect(deprecated, reason = "std's name")]
+pub use once::ONCE_INIT;
 pub use once::Once;
 pub use once::OnceState;
 pub use once_lock::OnceLock;

@@ -369,7 +369,8 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
         match self.try_lock() {
             Ok(guard) => text.field("data", &&*guard),
             Err(TryLockError::Poisoned(poisoned)) => text.field("data", &&**poisoned.get_ref()),
-            Err(TryLockError::WouldBlock) => text.field("data", &format_args!("<locked>")),
+            // With quotation marks, and an `RwLock` without: so does std's, as of 1.95.
+            Err(TryLockError::WouldBlock) => text.field("data", &"<locked>"),
         };
         text.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
     }

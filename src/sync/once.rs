@@ -75,6 +75,11 @@ pub struct OnceState {
 impl UnwindSafe for Once {}
 impl RefUnwindSafe for Once {}
 
+/// The initial value of a static [`Once`].
+#[deprecated(note = "replaced by `Once::new`, as with std's")]
+#[expect(clippy::declare_interior_mutable_const, reason = "std's name for an initial value")]
+pub const ONCE_INIT: Once = Once::new();
+
 impl Once {
     /// A `Once` for which nothing has run.
     #[expect(clippy::new_without_default, reason = "std's has no default")]

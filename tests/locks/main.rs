@@ -1,11 +1,13 @@
 //! Locks and what else tasks synchronise by, with std's names: one claim a test.
 
+mod condvar;
 mod mutex;
 mod mutex_waits;
 mod poison;
 mod poison_of_others;
 mod rwlock;
 mod rwlock_waits;
+mod surface;
 mod unwind;
 
 use giambio::Pool;
@@ -55,6 +57,12 @@ pub(crate) fn named<'scope, T: 'scope>(
 /// Panics without the message that the panic hook would print.
 pub(crate) fn fail(text: &'static str) -> ! {
     resume_unwind(Box::new(text))
+}
+
+/// Sleeps for so many seconds, and says how many.
+pub(crate) fn nap(seconds: u64) -> u64 {
+    giambio::sleep(secs(seconds));
+    seconds
 }
 
 /// How long `f` takes by the runtime's clock.

@@ -41,7 +41,7 @@ fn whatever_refers_to_a_source_a_task_or_an_event_will_do() {
             let task = pool.spawn(|| 1);
             select!(finished(task) -> _ => {});
             select!(finished(&task) -> _ => {});
-            let tasks = vec![Rc::new(task)];
+            let tasks = [Rc::new(task)];
             select!(finished(tasks[0]) -> _ => {});
         });
         let event = Event::new();
@@ -119,6 +119,7 @@ fn control_flow_leaves_the_code_of_an_arm() {
     fn find(event: &Event<i32>) -> Option<i32> {
         let late = clock() + secs(2);
         let mut turns = 0;
+        #[expect(clippy::never_loop, reason = "both ways out of it are the subject")]
         'outer: loop {
             loop {
                 turns += 1;

@@ -73,14 +73,14 @@ fn between_a_ready_socket_and_a_ready_channel_the_choice_is_fair_and_biased_on_r
                     put(&theirs);
                     bytes += 1;
                 }
-                recv(r) -> message => s.send(message.unwrap()).unwrap(),
+                recv(r) -> message => message.map(|()| s.send(()).unwrap()).unwrap(),
             }
             select_biased! {
                 readable(ours) -> result => result.unwrap(),
                 recv(r) -> _ => unreachable!("it is the second"),
             }
             select_biased! {
-                recv(r) -> message => s.send(message.unwrap()).unwrap(),
+                recv(r) -> message => message.map(|()| s.send(()).unwrap()).unwrap(),
                 readable(ours) -> _ => unreachable!("it is the second"),
             }
         }

@@ -191,8 +191,8 @@ fn who_cannot_be_waited_for_says_so() {
             recv(r) -> _ => unreachable!("nobody sends"),
         };
         assert!(result.is_ok_and(|()| true), "poll(2) says that a directory is always ready");
-        let error = (&directory)
-            .read_with(|_| -> std::io::Result<()> { Err(ErrorKind::WouldBlock.into()) });
+        let error =
+            directory.read_with(|_| -> std::io::Result<()> { Err(ErrorKind::WouldBlock.into()) });
         assert_eq!(error.unwrap_err().kind(), ErrorKind::PermissionDenied);
     });
 }
