@@ -257,7 +257,7 @@ pub(crate) fn first_of(arms: &mut [&mut dyn Arm], order: Order, patience: Patien
             return Choice::Arm(given_up);
         }
         let deadline = earliest(arms, patience);
-        let (winner, chosen) = match wait(me, arms, deadline) {
+        let (winner, chosen) = match wait(me, arms, deadline, Round::draw(arms.len(), order)) {
             Ok(ended) => ended,
             Err(error) => return Choice::Arm(fail_one(arms, error)),
         };
@@ -312,16 +312,17 @@ fn wait(
     me: Option<Running>,
     arms: &mut [&mut dyn Arm],
     deadline: Option<Instant>,
+    round: Round,
 ) -> io::Result<(Winner, *const Waiter)> {
     let chosen = Cell::new(ptr::null());
     let winner = match me {
-        Some(me) => wait_as_task(me, arms, deadline, &chosen),
+        Some(me) => wait_as_task(me, arms, deadline, round, &chosen),
         None if arms.iter().any(|arm| arm.descriptor().is_some()) => {
-            poll_as_thread(arms, deadline, &chosen)?
+            poll_as_thread(arms, deadline, round, &chosen)?
         }
         None => Blocked::with(|blocked| {
             let session = blocked.open();
-            let places = Places::take(arms, blocked.who(), session, &chosen);
+            let places = Places::take(arms, round, blocked.who(), session, &chosen);
             if !places.enter_all(blocked.who()) && blocked.claim_own(session) {
                 return Winner::Own;
             }
@@ -335,11 +336,12 @@ fn wait(
 fn poll_as_thread(
     arms: &mut [&mut dyn Arm],
     deadline: Option<Instant>,
+    round: Round,
     chosen: &Cell<*const Waiter>,
 ) -> io::Result<Winner> {
     let polling = Polling::new()?;
     let session = polling.open();
-    let places = Places::take(arms, polling.who(), session, chosen);
+    let places = Places::take(arms, round, polling.who(), session, chosen);
     if !places.enter_all(polling.who()) && polling.claim_own(session) {
         return Ok(Winner::Own);
     }
@@ -351,11 +353,12 @@ fn wait_as_task(
     me: Running,
     arms: &mut [&mut dyn Arm],
     deadline: Option<Instant>,
+    round: Round,
     chosen: &Cell<*const Waiter>,
 ) -> Winner {
     let session = me.open(WaitReason::Select);
     let who = Who::Task(me.core());
-    let places = Places::take(arms, who, session, chosen);
+    let places = Places::take(arms, round, who, session, chosen);
     if !places.enter_all(who) && me.core().phase.claim(session, Winner::Own) {
         me.core().reason.set(WaitReason::Runnable);
         return Winner::Own;
@@ -368,23 +371,26 @@ fn wait_as_task(
 /// takes every lock, so that afterwards no waker is busy with any of them.
 struct Places<'w, 'a> {
     arms: &'w [&'a mut dyn Arm],
+    /// In which they are linked: two may stand in one line, and the first of them is served first.
+    round: Round,
 }
 
 impl<'w, 'a> Places<'w, 'a> {
     fn take(
         arms: &'w mut [&'a mut dyn Arm],
+        round: Round,
         who: Who,
         session: Session,
         chosen: &Cell<*const Waiter>,
     ) -> Self {
         arms.iter_mut().for_each(|arm| arm.place().take_seat(who, session, chosen));
-        Self { arms }
+        Self { arms, round }
     }
 
     /// False as soon as an arm is ready.
     fn enter_all(&self, who: Who) -> bool {
         // SAFETY: the arms are borrowed, hence in place, until `self` is dropped, which leaves all.
-        self.arms.iter().all(|arm| unsafe { arm.enter(who) })
+        self.round.indices().all(|index| unsafe { self.arms[index].enter(who) })
     }
 }
 

@@ -200,7 +200,8 @@ impl<T> State<T> {
         woken: &mut Option<Claimed>,
         lines: &Lines<'_, LINES>,
     ) -> Option<Step> {
-        if let Some(sender) = lines.claim_with(SENDERS, Winner::Event, has_message::<T>) {
+        // Who is first is served first, also a select, whose message is still to be made.
+        if let Some(sender) = lines.claim_if(SENDERS, Winner::Event, has_message::<T>) {
             replace(room.get(), Room::Full(take_message(offer_of(&sender))));
             *woken = Some(sender);
             return Some(Step::DoneAndWoke);

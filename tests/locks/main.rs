@@ -59,12 +59,6 @@ pub(crate) fn fail(text: &'static str) -> ! {
     resume_unwind(Box::new(text))
 }
 
-/// Sleeps for so many seconds, and says how many.
-pub(crate) fn nap(seconds: u64) -> u64 {
-    giambio::sleep(secs(seconds));
-    seconds
-}
-
 /// How long `f` takes by the runtime's clock.
 pub(crate) fn elapsed(f: impl FnOnce()) -> Duration {
     let start = giambio::clock();

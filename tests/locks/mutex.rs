@@ -2,6 +2,8 @@
 //!
 //! How waits for one end is in `mutex_waits`, poisoning in `poison`.
 
+#![expect(clippy::mem_forget, reason = "what becomes of a lock whose guard was forgotten")]
+
 use crate::Log;
 use crate::blocks_its_thread;
 use crate::named;

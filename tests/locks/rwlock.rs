@@ -2,6 +2,8 @@
 //!
 //! How a wait for one ends early is in `rwlock_waits`, poisoning in `poison_of_others`.
 
+#![expect(clippy::mem_forget, reason = "what becomes of a lock whose guard was forgotten")]
+
 use crate::Log;
 use crate::blocks_its_thread;
 use crate::named;

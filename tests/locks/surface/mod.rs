@@ -1,6 +1,8 @@
 //! std's types and ours, side by side: one text for both, compiled for each, and what it has seen compared.
 //! The list of calls is that of std's documentation for Rust 1.95.
 
+#![expect(clippy::type_complexity, reason = "signatures are the subject")]
+
 mod of_std;
 mod ours;
 
