@@ -4,10 +4,13 @@ use crate::Scenario;
 use crate::well;
 use giambio::Builder;
 use giambio::Runtime;
+use giambio::channel::bounded;
+use giambio::channel::select;
 use giambio::lowlevel::wait_readable;
 use giambio::net::SocketAddr;
 use giambio::net::TcpListener;
 use giambio::net::TcpStream;
+use giambio::os::unix::net::UnixStream;
 use giambio::testing::settle;
 use std::error::Error;
 use std::fs;
@@ -24,6 +27,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     well("an_accept_without_descriptors_names_the_limit_and_the_next_one_works", accept),
     well("a_parked_acceptor_survives_the_lack_of_descriptors", parked_accept),
     well("every_call_that_makes_a_descriptor_names_the_limit", every_call),
+    well("a_select_that_blocks_a_thread_without_descriptors_names_the_limit", select_on_a_thread),
     well("a_runtime_that_cannot_be_built_names_the_limit", build),
     well("a_run_gives_every_descriptor_back", descriptors_come_back),
     well("a_stream_that_outlives_its_runtime_keeps_what_it_needs_until_its_drop", late_drop),
@@ -63,6 +67,32 @@ fn assert_names_the_limit<T>(result: io::Result<T>) {
     let source = source.downcast_ref::<io::Error>().expect("an error of io");
     assert_eq!(source.raw_os_error(), Some(libc::EMFILE));
     assert_eq!(error.kind(), source.kind());
+}
+
+/// Its thread sleeps until a descriptor is ready, of which one is its own.
+fn select_on_a_thread() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let (sender, receiver) = bounded(1);
+    let mut taken = take_all();
+    let wait = || {
+        select! {
+            recv(receiver) -> message => message.map(Some).map_err(io::Error::other),
+            readable(ours) -> result => result.map(|()| None),
+        }
+    };
+    for _ in 0..3 {
+        assert_names_the_limit(wait());
+    }
+    // What is ready needs no wait.
+    sender.send(7).unwrap();
+    assert_eq!(wait().unwrap(), Some(7));
+    theirs.write_all(b"x").unwrap();
+    assert_eq!(wait().unwrap(), None);
+    assert_eq!((&ours).read(&mut [0; 8]).unwrap(), 1);
+    taken.pop();
+    let late = std::thread::spawn(move || sender.send(8));
+    assert_eq!(wait().unwrap(), Some(8));
+    late.join().unwrap().unwrap();
 }
 
 fn accept() {

@@ -91,7 +91,7 @@ fn wherever_a_program_is_cut_nothing_is_done_twice_or_lost() {
                 let checkpoints = cancelled_at_every_checkpoint(|cut| {
                     with_world(|world| {
                         let done = Cell::new(None);
-                        let others = TIMELESS.map(|kind| kind).into_iter();
+                        let others = TIMELESS.into_iter();
                         let others = Vec::from_iter(others.filter(|&kind| kind != first));
                         world.fire(first);
                         settle();

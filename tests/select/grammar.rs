@@ -119,21 +119,20 @@ fn control_flow_leaves_the_code_of_an_arm() {
     fn find(event: &Event<i32>) -> Option<i32> {
         let late = clock() + secs(2);
         let mut turns = 0;
-        #[expect(clippy::never_loop, reason = "both ways out of it are the subject")]
-        'outer: loop {
-            loop {
-                turns += 1;
-                select! {
-                    happened(event) -> value => return Some(*value),
-                    deadline(clock() + secs(1)) -> _ => {
-                        if turns == 1 {
-                            continue;
-                        }
+        'turns: loop {
+            turns += 1;
+            select! {
+                happened(event) -> value => return Some(*value),
+                deadline(clock() + secs(1)) -> _ => {
+                    if turns == 1 {
+                        continue;
                     }
                 }
+            }
+            for _ in 0..2 {
                 select! {
-                    deadline(late) -> _ => break 'outer,
-                    default => unreachable!("two seconds have passed"),
+                    deadline(late) -> _ => break 'turns,
+                    default => turns += 100,
                 }
             }
         }

@@ -73,14 +73,20 @@ fn between_a_ready_socket_and_a_ready_channel_the_choice_is_fair_and_biased_on_r
                     put(&theirs);
                     bytes += 1;
                 }
-                recv(r) -> message => message.map(|()| s.send(()).unwrap()).unwrap(),
+                recv(r) -> message => {
+                    message.unwrap();
+                    s.send(()).unwrap();
+                }
             }
             select_biased! {
                 readable(ours) -> result => result.unwrap(),
                 recv(r) -> _ => unreachable!("it is the second"),
             }
             select_biased! {
-                recv(r) -> message => message.map(|()| s.send(()).unwrap()).unwrap(),
+                recv(r) -> message => {
+                    message.unwrap();
+                    s.send(()).unwrap();
+                }
                 readable(ours) -> _ => unreachable!("it is the second"),
             }
         }

@@ -222,15 +222,3 @@ fn a_thread_that_selects_again_and_again_is_woken_for_each_message() {
         assert!(r.recv().is_err());
     });
 }
-
-#[test]
-fn what_a_thread_cannot_wait_for_is_its_result() {
-    // A bell needs a descriptor, and there is none left in the child.
-    let ((ours, _theirs), (_s, r)) = (pair(), bounded::<()>(0));
-    let result = select! {
-        readable(ours) -> result => result,
-        recv(r) -> _ => unreachable!("nobody sends"),
-        default(ms(1)) => Ok(()),
-    };
-    assert!(result.is_ok());
-}
