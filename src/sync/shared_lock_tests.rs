@@ -5,6 +5,7 @@
 use super::Access;
 use super::Departure;
 use super::SharedLock;
+use crate::primitive::Ordering;
 use crate::task::phase::Winner;
 use crate::wait_queue::loom_tests::Worker;
 use loom::cell::UnsafeCell;
@@ -170,4 +171,24 @@ fn a_writer_that_gives_up_leaves_the_lock_to_another() {
 #[test]
 fn who_only_tries_disturbs_nobody() {
     model(&[Part::Writes, Part::Tries, Part::MayGiveUp]);
+}
+
+#[test]
+fn who_has_left_it_is_not_taken_for_its_writer() {
+    loom::model(|| {
+        let lock = Arc::new(SharedLock::new());
+        // Before it is shared: loom's atomics are made with their first use.
+        assert!(lock.write_fast(8));
+        lock.downgrade();
+        lock.unlock_read();
+        let other = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || lock.write_fast(16).then(|| lock.unlock_write()))
+        };
+        if lock.write_fast(8) {
+            lock.unlock_write();
+            assert_ne!(lock.writer.load(Ordering::Relaxed), 8);
+        }
+        other.join().unwrap();
+    });
 }
