@@ -32,13 +32,17 @@ impl Presence {
     #[track_caller]
     fn alone(&self) -> impl Drop {
         assert_eq!(self.0.fetch_add(WRITER, Ordering::Relaxed), 0, "somebody else is there");
-        OnDrop::new(|| drop(self.0.fetch_sub(WRITER, Ordering::Relaxed)))
+        OnDrop::new(|| {
+            self.0.fetch_sub(WRITER, Ordering::Relaxed);
+        })
     }
 
     #[track_caller]
     fn with_others(&self) -> impl Drop {
         assert!(self.0.fetch_add(1, Ordering::Relaxed) < WRITER, "a writer is there");
-        OnDrop::new(|| drop(self.0.fetch_sub(1, Ordering::Relaxed)))
+        OnDrop::new(|| {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        })
     }
 }
 
