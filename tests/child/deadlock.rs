@@ -24,6 +24,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     well("a_thread_can_run_again_after_a_deadlock", run_again),
     well("the_report_says_where_a_named_task_was_spawned", report_names_the_place),
     well("a_wait_for_an_event_or_a_permit_is_a_deadlock_that_is_named", event_and_permit),
+    well("locks_that_may_be_interrupted_end_a_deadlock_that_is_named", interruptible_locks),
+    Scenario {
+        name: "a_deadlock_of_two_that_wait_for_each_others_locks_aborts_with_the_report",
+        run: each_others_locks,
+        end: End::AbortSaying(&[
+            "deadlock",
+            "'first'",
+            "waits to write what a lock guards",
+            "'second'",
+            "waits for a lock",
+        ]),
+    },
     Scenario {
         name: "a_deadlock_of_a_shielded_task_aborts_with_the_report",
         run: shielded,
@@ -253,4 +265,47 @@ fn unparked_by_the_last_thread() {
             parker.park();
         });
     }
+}
+
+fn interruptible_locks() {
+    let (one, other) = (giambio::sync::Mutex::new(()), giambio::sync::Mutex::new(()));
+    let report = report_of(|| {
+        giambio::pool(|pool| {
+            let first = TaskBuilder::new().name("first".into());
+            first.spawn(pool, || {
+                let _one = one.lock_interruptibly();
+                giambio::yield_now();
+                drop(other.lock_interruptibly());
+            });
+            let second = TaskBuilder::new().name("second".into());
+            second.spawn(pool, || {
+                let _other = other.lock_interruptibly();
+                giambio::yield_now();
+                drop(one.lock_interruptibly());
+            });
+        });
+    });
+    assert!(line_of(&report, "first").contains("waits for a lock"), "{report}");
+    assert!(line_of(&report, "second").contains("waits for a lock"), "{report}");
+    assert!(one.lock().is_ok() && other.lock().is_ok());
+}
+
+fn each_others_locks() {
+    let (mutex, lock) = (giambio::sync::Mutex::new(()), giambio::sync::RwLock::new(()));
+    giambio::run(|| {
+        giambio::pool(|pool| {
+            let first = TaskBuilder::new().name("first".into());
+            first.spawn(pool, || {
+                let _guard = mutex.lock();
+                giambio::yield_now();
+                drop(lock.write());
+            });
+            let second = TaskBuilder::new().name("second".into());
+            second.spawn(pool, || {
+                let _guard = lock.write();
+                giambio::yield_now();
+                drop(mutex.lock());
+            });
+        });
+    });
 }

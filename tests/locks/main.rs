@@ -1,12 +1,14 @@
 //! Locks and what else tasks synchronise by, with std's names: one claim a test.
 
 mod condvar;
+mod condvar_ends;
 mod mutex;
 mod mutex_waits;
 mod poison;
 mod poison_of_others;
 mod rwlock;
 mod rwlock_waits;
+mod stress;
 mod surface;
 mod unwind;
 

@@ -4,8 +4,8 @@
 //! consumed. What that means for a call its row says, and nothing else: the situations are the same for
 //! all (situations.rs).
 //!
-//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, once.rs, channels.rs,
-//! mpsc.rs, select.rs, sockets.rs, unix.rs, servers.rs, descriptors.rs, offload.rs)
+//! To add a call, write a function beside those of its kind (time.rs, tasks.rs, sync.rs, locks.rs, once.rs,
+//! channels.rs, mpsc.rs, select.rs, sockets.rs, unix.rs, servers.rs, descriptors.rs, offload.rs)
 //! that prepares what the call needs and hands a [`Case`] to the test, and name it in that file's
 //! `matrix!`:
 //!
@@ -67,6 +67,18 @@ macro_rules! matrix {
             );
         }
     };
+    ($time:ident, $call:ident is no checkpoint) => {
+        mod $call {
+            matrix!(@tests $time $call
+                cancelled_before_it_is_done_and_the_next_checkpoint_is_cut: NO_CHECKPOINT
+                cancelled_while_parked_it_is_done_and_the_next_call_is_cut: DONE_ALTHOUGH_CANCELLED
+                racing_with_its_completion_it_is_done: RACING
+                under_a_shield_it_is_done: SHIELDED
+                where_nothing_may_unwind_it_waits: NO_UNWIND
+                while_the_task_unwinds_it_waits: UNWINDING
+            );
+        }
+    };
     ($time:ident: $($call:ident),+ $(,)?) => { $(
         mod $call {
             matrix!(@tests $time $call
@@ -110,6 +122,7 @@ macro_rules! matrix {
 mod between_waits;
 mod channels;
 mod descriptors;
+mod locks;
 mod mpsc;
 mod offload;
 mod once;

@@ -280,6 +280,30 @@ pub(super) const DONE_ALTHOUGH_CANCELLED: &[Situation] = &[
     },
 ];
 
+pub(super) const NO_CHECKPOINT: &[Situation] = &[
+    |trial| {
+        trial.complete();
+        done_when_cancelled_before(trial, |_| ());
+    },
+    |trial| {
+        done_when_cancelled_before(trial, |_| {
+            trial.until_parked();
+            trial.complete();
+        });
+    },
+];
+
+/// Makes the call in a cancelled scope.
+fn done_when_cancelled_before(trial: &Trial<'_>, others: impl FnOnce(&Canceller)) {
+    let cut = in_scope(others, |scope| {
+        scope.cancel();
+        trial.call();
+        trial.assert_done(1);
+        assert_cancelled();
+    });
+    assert!(cut);
+}
+
 pub(super) const NO_UNWIND: &[Situation] = &[
     |trial| {
         trial.complete();
