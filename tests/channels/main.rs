@@ -8,6 +8,8 @@
 #![recursion_limit = "256"]
 
 mod counted;
+// The proof of the text, which takes a minute to build: once is enough.
+#[cfg(debug_assertions)]
 mod crossbeam_on_threads;
 mod ours;
 mod threads;
