@@ -12,7 +12,6 @@ use giambio::pool;
 use giambio::sleep;
 use giambio::sync::Condvar;
 use giambio::sync::Mutex;
-use giambio::task;
 use giambio::task::no_switch;
 use giambio::testing::run_virtual;
 use giambio::testing::settle;
