@@ -32,7 +32,8 @@
 /// Receivers and senders are evaluated before the wait, and references to them will do; so it is with
 /// sources, tasks and events. `message` is only evaluated when its operation was chosen, and so it is moved
 /// only then; meanwhile a receiver that takes it waits, and cannot be cut. If it panics, breaks out or
-/// returns, nothing was sent.
+/// returns, nothing was sent. In a channel that holds messages it comes behind those that others have sent
+/// meanwhile.
 ///
 /// # More than channels
 ///

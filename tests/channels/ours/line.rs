@@ -189,7 +189,11 @@ fn selects_that_send_stand_in_the_same_line_as_others() {
                     });
                 }
                 settle();
-                let got: Vec<_> = r.iter().take(count + 6).collect();
+                let mut got: Vec<_> = r.iter().take(count + 6).collect();
+                if r.capacity() != Some(0) {
+                    // Who has got its place makes its message only then: others may be faster meanwhile.
+                    got.sort_unstable();
+                }
                 assert_eq!(got, Vec::from_iter(0..count + 6));
             });
         }
