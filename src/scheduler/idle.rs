@@ -25,11 +25,12 @@ use std::time::Duration;
 /// a millisecond late, so that one wake-up serves all that are due in the same millisecond.
 pub(super) const PRECISE_BELOW: Nanos = 10_000_000;
 
-/// A letter that came so soon after the worker fell asleep would have been met by one that had looked out
-/// for it: waking a thread takes longer than that, and as much of the waker's time.
+/// A letter that came so soon after the worker fell asleep, the wake-up included (some 50 µs if the core was
+/// halted), would as often as not have been met by one that had looked out for it.
 const WORTH_LOOKING_OUT: Nanos = 100_000;
 
-/// Looks for a letter before the worker falls asleep: some 10 to 30 µs, by the processor. A look that was
+/// Looks for a letter before the worker falls asleep: some microseconds to some tens of them, as long as the
+/// processor takes for a spin hint. A look that was
 /// in vain is the last one until another letter has come so soon.
 const LOOKS_FOR_LETTERS: u32 = 500;
 
