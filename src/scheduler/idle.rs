@@ -111,7 +111,8 @@ impl Worker {
     fn note_what_woke_it(&self, asleep_at: Nanos) {
         let soon = self.clock.now().saturating_sub(asleep_at) < WORTH_LOOKING_OUT;
         if self.inbox.has_letters() {
-            self.has_heard_of_others.set(true);
+            // A helper's letter says nothing of other threads.
+            self.has_heard_of_others.set(!self.offload.is_any_running());
             if soon && sys::has_several_processors() {
                 self.looks_for_letters.set(LOOKS_FOR_LETTERS);
             }

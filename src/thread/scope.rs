@@ -54,7 +54,7 @@ use std::thread;
 /// });
 /// ```
 ///
-/// ```compile_fail,E0597
+/// ```compile_fail,E0373
 /// giambio::thread::scope(|scope| {
 ///     let text = String::from("gone");
 ///     scope.spawn(|| println!("{text}"));

@@ -191,8 +191,8 @@ fn selects_that_send_stand_in_the_same_line_as_others() {
                 settle();
                 let mut got: Vec<_> = r.iter().take(count + 6).collect();
                 if r.capacity() != Some(0) {
-                    // Who has got its place makes its message only then: others may be faster meanwhile, but
-                    // not one plain send than another.
+                    // A select that has got its place makes its message only then, and nobody waits for that:
+                    // others may be faster meanwhile, but not one plain send than another.
                     let plain = got.iter().filter(|&&number| number < count || number % 2 == 0);
                     assert!(plain.is_sorted(), "{got:?}");
                     got.sort_unstable();

@@ -19,7 +19,10 @@ mod by_two {
 /// A task that comes meets who makes the call; of each two that meet, one leads.
 fn barrier_wait(test: Test<'_>) {
     let (barrier, met) = (Barrier::new(2), Cell::new(0));
-    let call = || met.set(met.get() + usize::from(barrier.wait().is_leader()));
+    let call = || {
+        let leads = barrier.wait().is_leader();
+        met.set(met.get() + usize::from(leads));
+    };
     cancellable(|others| {
         let complete = || drop(others.spawn(call));
         test(&Case::new(&call).ends_when(&complete).has(&|| met.get()));
