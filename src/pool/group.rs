@@ -236,19 +236,44 @@ impl Group {
         is_over: impl Fn() -> bool,
         body: impl FnOnce() -> T,
     ) -> Result<T, Cut> {
-        // SAFETY: `self` is borrowed for the whole call, which leaves the scope before it returns;
-        // the alarm below keeps it from unwinding in between.
-        unsafe { self.outer.enter(me) };
-        if let Some(inner) = &self.inner {
-            // SAFETY: as above.
-            unsafe { inner.hang_below(self.outer.node()) };
-        }
+        // SAFETY: `self` is borrowed for the whole call, which finishes it before it returns; the alarm
+        // below keeps it from unwinding in between.
+        unsafe { self.begin(me) };
         // I3: an unwind past this frame would free what the children borrow.
         let alarm = sys::AbortOnUnwind("giambio: a pool unwound before its last child had ended\n");
         let result = match scope::caught(me, || self.body(me, reason, body)) {
             Ok(value) => Some(Ok(value)),
-            Err(payload) => self.body_unwound(payload),
+            Err(payload) => self.body_unwound(payload).map(Err),
         };
+        self.finish(me, reason, &is_over);
+        alarm.disarm();
+        match (self.panic.take(), result) {
+            (Some(payload), result) => {
+                scope::drop_value(result);
+                me.unwind_with(payload)
+            }
+            (None, Some(result)) => result,
+            (None, None) => unreachable!("a body panicked without a payload"),
+        }
+    }
+
+    /// Enters the scopes. Not generic, like the other pieces of `run_until`: each pool of a program has a
+    /// body of a type of its own.
+    ///
+    /// # Safety
+    ///
+    /// The group stays alive and in place until [`finish`](Self::finish) has returned.
+    unsafe fn begin(&self, me: Running) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.outer.enter(me) };
+        if let Some(inner) = &self.inner {
+            // SAFETY: passed on to the caller.
+            unsafe { inner.hang_below(self.outer.node()) };
+        }
+    }
+
+    /// Waits for every child, and leaves the scopes.
+    fn finish(&self, me: Running, reason: WaitReason, is_over: &dyn Fn() -> bool) {
         // Under `no_switch` this has panicked already, and still the children must end first (I3).
         let no_switch = me.core().no_switch.replace(0);
         // A result that was dropped may have spawned again, so this is asked until it is true.
@@ -266,15 +291,6 @@ impl Group {
             inner.close();
         }
         self.outer.leave(me);
-        alarm.disarm();
-        match (self.panic.take(), result) {
-            (Some(payload), result) => {
-                scope::drop_value(result);
-                me.unwind_with(payload)
-            }
-            (None, Some(result)) => result,
-            (None, None) => unreachable!("a body panicked without a payload"),
-        }
     }
 
     /// Runs the body, and panics at its end if it may not wait for the children.
@@ -287,7 +303,8 @@ impl Group {
     }
 
     /// The body has left by an unwind: its children stop, and a panic counts as the pool's.
-    fn body_unwound<T>(&self, payload: Box<dyn Any + Send>) -> Option<Result<T, Cut>> {
+    #[cold]
+    fn body_unwound(&self, payload: Box<dyn Any + Send>) -> Option<Cut> {
         let Some(by) = scope::cancelled_scope(&*payload) else {
             self.panicked(payload, |text| {
                 local::log(
@@ -298,7 +315,7 @@ impl Group {
             return None;
         };
         self.outer.cancel(&POOL_FAILED);
-        Some(Err(Cut { by, payload }))
+        Some(Cut { by, payload })
     }
 
     /// Whether the cancellation that cut the body was this group's own.

@@ -11,6 +11,7 @@ pub(crate) mod crew;
 pub(crate) mod group;
 mod handle;
 mod map;
+pub(crate) mod outcome;
 pub(crate) mod record;
 #[cfg(doctest)]
 mod refused;
@@ -43,8 +44,8 @@ use crate::scope::Canceller;
 use crate::task::cancel::Cause;
 use crate::time;
 use group::Group;
-use record::Joined;
-use record::Plan;
+use outcome::Joined;
+use outcome::Plan;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;

@@ -16,13 +16,14 @@ use crate::park::Class;
 use crate::park::DEFAULT_HELPER_THREADS;
 use crate::park::Schedule;
 use crate::park::Worker;
+use crate::pool::outcome;
+use crate::pool::outcome::Joined;
+use crate::pool::outcome::Outcome;
+use crate::pool::outcome::PanicGoes;
+use crate::pool::outcome::Plan;
+use crate::pool::outcome::Role;
+use crate::pool::outcome::Spawner;
 use crate::pool::record;
-use crate::pool::record::Joined;
-use crate::pool::record::Outcome;
-use crate::pool::record::PanicGoes;
-use crate::pool::record::Plan;
-use crate::pool::record::Role;
-use crate::pool::record::Spawner;
 use crate::sys;
 use crate::task::Core;
 use crate::task::Identity;
@@ -80,9 +81,15 @@ const MAIN_STACK_BYTES: usize = 8 << 20;
 #[track_caller]
 pub fn run<T>(main: impl FnOnce() -> T) -> T {
     refuse_nesting("giambio::run");
+    built().run(main)
+}
+
+/// A runtime with the options of [`run`].
+#[track_caller]
+fn built() -> Runtime {
     match Builder::new().build() {
-        Ok(mut runtime) => runtime.run(main),
-        Err(error) => panic!("giambio cannot start: {error}"),
+        Ok(runtime) => runtime,
+        Err(error) => cannot_start(&error),
     }
 }
 
@@ -249,25 +256,8 @@ impl Runtime {
         // SAFETY: `main`, its value and the threads live in this frame, which does not end before the
         // task has, and all others (I2: the worker aborts rather than unwind).
         let joined = unsafe { self.admit(&threads, || Some(main())) };
-        // SAFETY: the handle's share of the record is ours until the release below.
-        let record = unsafe { joined.as_ref() };
-        self.worker.run(&record.core);
-        let mut outcome = record.take_outcome();
-        let report = self.worker.take_report();
-        if let (Some(_), Outcome::Panicked(payload)) = (&report, &mut outcome) {
-            let (name, id) = (&record.core.name, record.core.id);
-            payload.take().into_iter().for_each(|payload| record::log_lost(name, id, payload));
-        }
-        // SAFETY: our share, given up once; the core is the record's first field.
-        unsafe { Core::release(joined.as_ptr().cast()) };
-        if let Some(report) = report {
-            panic!("{report}");
-        }
-        match outcome {
-            Outcome::Returned(value) => value,
-            Outcome::Panicked(Some(payload)) => resume_unwind(payload),
-            _ => unreachable!("nobody but a report cancels the main task"),
-        }
+        // SAFETY: made just now, with a value that outlives this frame.
+        unsafe { self.conclude(joined) }
     }
 
     /// Makes the main task.
@@ -281,21 +271,7 @@ impl Runtime {
     where
         F: FnOnce() -> Option<T>,
     {
-        let inherited = self.worker.reactor.remote().is_inherited();
-        assert!(!inherited, "a Runtime in the child of a fork: it is the parent's, build another");
-        let stack = match Class::for_usable(MAIN_STACK_BYTES) {
-            Ok(class) => class,
-            Err(error) => unreachable!("the main stack's size: {error}"),
-        };
-        let id = self.worker.new_task_id();
-        let plan = Plan {
-            id,
-            name: Name::of(Identity::new(id, Location::caller(), Some("main".into()))),
-            stack,
-            panic_goes: PanicGoes::ToTheHandle,
-            role: Role::Ordinary,
-            spawner: Spawner::Here,
-        };
+        let plan = self.plan_of_main();
         // SAFETY: there is no group; the rest is passed on to the caller.
         match unsafe { record::admit(&self.worker, ptr::null(), plan, threads, body) } {
             Ok(joined) => {
@@ -303,9 +279,62 @@ impl Runtime {
                 unsafe { threads.serve(&self.worker) };
                 joined
             }
-            Err(error) => panic!("giambio cannot start: {error}"),
+            Err(error) => cannot_start(&error),
         }
     }
+
+    #[track_caller]
+    fn plan_of_main(&self) -> Plan {
+        let inherited = self.worker.reactor.remote().is_inherited();
+        assert!(!inherited, "a Runtime in the child of a fork: it is the parent's, build another");
+        let stack = match Class::for_usable(MAIN_STACK_BYTES) {
+            Ok(class) => class,
+            Err(error) => unreachable!("the main stack's size: {error}"),
+        };
+        let id = self.worker.new_task_id();
+        Plan {
+            id,
+            name: Name::of(Identity::new(id, Location::caller(), Some("main".into()))),
+            stack,
+            panic_goes: PanicGoes::ToTheHandle,
+            role: Role::Ordinary,
+            spawner: Spawner::Here,
+        }
+    }
+
+    /// Runs the main task and all others to their ends, and hands out what has become of it.
+    ///
+    /// # Safety
+    ///
+    /// `main` is the handle's share of a record that [`admit`](Self::admit) has made, and is given up here.
+    #[track_caller]
+    unsafe fn conclude<T>(&self, main: NonNull<Joined<T>>) -> T {
+        // SAFETY: the handle's share of the record is ours until the release below (the caller's promise).
+        let record = unsafe { main.as_ref() };
+        self.worker.run(&record.core);
+        let mut outcome = record.take_outcome();
+        let report = self.worker.take_report();
+        if let (Some(_), Outcome::Panicked(payload)) = (&report, &mut outcome) {
+            let (name, id) = (&record.core.name, record.core.id);
+            payload.take().into_iter().for_each(|payload| outcome::log_lost(name, id, payload));
+        }
+        // SAFETY: our share, given up once; the core is the record's first field.
+        unsafe { Core::release(main.as_ptr().cast()) };
+        if let Some(report) = report {
+            panic!("{report}");
+        }
+        match outcome {
+            Outcome::Returned(value) => value,
+            Outcome::Panicked(Some(payload)) => resume_unwind(payload),
+            _ => unreachable!("nobody but a report cancels the main task"),
+        }
+    }
+}
+
+#[cold]
+#[track_caller]
+fn cannot_start(error: &io::Error) -> ! {
+    panic!("giambio cannot start: {error}")
 }
 
 #[track_caller]

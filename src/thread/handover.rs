@@ -12,10 +12,10 @@ use crate::park;
 use crate::park::Running;
 use crate::pool::JoinError;
 use crate::pool::crew::Distant;
-use crate::pool::record;
-use crate::pool::record::Joined;
-use crate::pool::record::Outcome;
-use crate::pool::record::Receiver;
+use crate::pool::outcome;
+use crate::pool::outcome::Joined;
+use crate::pool::outcome::Outcome;
+use crate::pool::outcome::Receiver;
 use crate::scope;
 use crate::task::Abort;
 use crate::task::Identity;
@@ -100,7 +100,7 @@ impl<'scope, T> Handover<'scope, T> {
         let who = &self.who;
         match end {
             End::Returned(value) => return Some(value),
-            End::Panicked(payload) => record::log_lost(who, who.id(), payload),
+            End::Panicked(payload) => outcome::log_lost(who, who.id(), payload),
             End::NotStarted(error) => local::log(
                 log::Level::Error,
                 format_args!("thread '{who}' ({}) could not be started: {error}", who.id()),

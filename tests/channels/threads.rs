@@ -2,7 +2,6 @@
 
 use crate::ms;
 use crate::secs;
-pub(crate) use std::thread::scope;
 use std::time::Duration;
 
 /// How many workers make a crowd.

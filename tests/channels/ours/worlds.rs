@@ -32,7 +32,7 @@ thread_local! {
 /// Plays a test.
 pub(crate) fn run(body: impl Fn()) {
     WORLD.set(World::Threads);
-    body();
+    threads::run(&body);
     WORLD.set(World::Tasks);
     giambio::run(&body);
     WORLD.set(World::TasksOnVirtualTime);
