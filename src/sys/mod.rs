@@ -26,7 +26,6 @@
 //! * `mapping_count() -> Option<usize>`: how many mappings the process has, if that is known.
 //! * `max_map_count() -> Option<usize>`: how many mappings a process may have, if that is known.
 //! * `prefetch(address)`: a hint that this cache line will be read soon; any address will do.
-//! * `has_several_processors() -> bool`: whether two threads can really run at once.
 //! * `thread_count() -> Option<usize>`: how many threads the process has, if that is known.
 //!
 //! Chosen: free functions on addresses. Rejected: an owning `Mapping` whose `Drop` unmaps (whether a
@@ -80,7 +79,4 @@ pub(crate) use socket::{Ancillary, is_read_shut, receive};
 #[cfg(unix)]
 pub(crate) use unix::{discard, guard, page_size, protect, release, reserve};
 #[cfg(unix)]
-pub(crate) use unix::{
-    for_each_resident, has_several_processors, mapping_count, max_map_count, thread_count,
-    trim_heap,
-};
+pub(crate) use unix::{for_each_resident, mapping_count, max_map_count, thread_count, trim_heap};

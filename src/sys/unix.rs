@@ -12,8 +12,6 @@ use std::io;
 use std::ops::ControlFlow;
 use std::ptr;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
-use std::thread;
 
 /// madvise(2) advice since Linux 6.13; the libc crate (0.2.191) does not have it.
 const MADV_GUARD_INSTALL: libc::c_int = 102;
@@ -178,12 +176,6 @@ pub(crate) fn mapping_count() -> Option<usize> {
 /// The limit on mappings of one process, if /proc tells it.
 pub(crate) fn max_map_count() -> Option<usize> {
     fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
-}
-
-/// Whether two threads of the process can really run at once.
-pub(crate) fn has_several_processors() -> bool {
-    static SEVERAL: OnceLock<bool> = OnceLock::new();
-    *SEVERAL.get_or_init(|| thread::available_parallelism().is_ok_and(|count| count.get() > 1))
 }
 
 /// The number of this process's threads, from `/proc/self/task`.
