@@ -8,6 +8,7 @@
 //! grows (a million messages would be moved while others spin).
 
 use std::fmt;
+use std::iter;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
@@ -174,10 +175,22 @@ impl<T> Ring<T> {
 
 impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
-        while let Some(message) = self.pop() {
-            drop(message);
+        drop_all(iter::from_fn(|| self.pop()));
+    }
+}
+
+/// Drops messages. If the destructor of one panics the others are dropped nevertheless, and a second panic
+/// aborts, as in a `Vec`.
+fn drop_all(messages: impl Iterator) {
+    struct Rest<I: Iterator>(I);
+
+    impl<I: Iterator> Drop for Rest<I> {
+        fn drop(&mut self) {
+            self.0.by_ref().for_each(drop);
         }
     }
+
+    Rest(messages).0.by_ref().for_each(drop);
 }
 
 /// A list of blocks: messages from `start` in the first to `end` in the last.
@@ -268,18 +281,26 @@ impl<T> Blocks<T> {
             self.emptied = Some(block);
         }
     }
-}
 
-impl<T> Drop for Blocks<T> {
-    fn drop(&mut self) {
-        while let Some(message) = self.pop() {
-            drop(message);
-            self.emptied = None;
-        }
+    /// Frees the block of a list that is empty and will not be used again.
+    fn free_last(&mut self) {
         if let Some(first) = self.first.take() {
             // SAFETY: an empty list has at most one block, which came from a box (`append`).
             drop(unsafe { Box::from_raw(first.as_ptr()) });
         }
+    }
+}
+
+impl<T> Drop for Blocks<T> {
+    fn drop(&mut self) {
+        drop_all(iter::from_fn(|| {
+            self.emptied = None;
+            let message = self.pop();
+            if message.is_none() {
+                self.free_last();
+            }
+            message
+        }));
     }
 }
 
@@ -288,6 +309,9 @@ mod tests {
     use super::Block;
     use super::Buffer;
     use super::PER_BLOCK;
+    use std::cell::Cell;
+    use std::panic::AssertUnwindSafe;
+    use std::panic::catch_unwind;
     use std::rc::Rc;
 
     fn push<T>(buffer: &mut Buffer<T>, message: T) {
@@ -328,6 +352,23 @@ mod tests {
     fn a_list_of_blocks_is_a_queue() {
         for most in [1, PER_BLOCK - 1, PER_BLOCK, PER_BLOCK + 1, 3 * PER_BLOCK + 5] {
             behaves_like_a_queue(Buffer::unlimited(), most);
+        }
+    }
+
+    #[test]
+    fn a_destructor_that_panics_does_not_keep_other_messages_from_being_dropped() {
+        struct Counted<'c>(&'c Cell<usize>);
+        impl Drop for Counted<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() + 1);
+                assert!(self.0.get() != 3, "the third one panics");
+            }
+        }
+        for (mut buffer, count) in [(Buffer::limited(8), 8), (Buffer::unlimited(), 3 * PER_BLOCK)] {
+            let dropped = Cell::new(0);
+            (0..count).for_each(|_| push(&mut buffer, Counted(&dropped)));
+            assert!(catch_unwind(AssertUnwindSafe(|| drop(buffer))).is_err());
+            assert_eq!(dropped.get(), count);
         }
     }
 
