@@ -3,6 +3,7 @@
 //! The real word and the real line; a task that has to wait does so as in the models of the wait queue.
 
 use super::Lock;
+use crate::primitive::Ordering;
 use crate::task::phase::Winner;
 use crate::wait_queue::loom_tests::Worker;
 use loom::cell::UnsafeCell;
@@ -93,4 +94,24 @@ fn who_gives_up_has_not_got_it_and_the_others_get_it() {
 #[test]
 fn two_who_give_up_leave_it_to_the_third() {
     model(&[Some(Winner::Timeout), Some(Winner::Cancellation), None]);
+}
+
+#[test]
+fn who_has_left_it_is_not_taken_for_its_owner() {
+    loom::model(|| {
+        let lock = Arc::new(Lock::new());
+        // Before it is shared: loom's atomics are made with their first use.
+        assert!(lock.try_lock(8));
+        lock.unlock();
+        let other = {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || lock.try_lock(16).then(|| lock.unlock()))
+        };
+        if lock.try_lock(8) {
+            assert_eq!(lock.owner.load(Ordering::Relaxed), 8);
+            lock.unlock();
+        }
+        assert_ne!(lock.owner.load(Ordering::Relaxed), 8);
+        other.join().unwrap();
+    });
 }
