@@ -257,8 +257,8 @@ impl Group {
         }
     }
 
-    /// Enters the scopes. Not generic, like the other pieces of `run_until`: each pool of a program has a
-    /// body of a type of its own.
+    /// Enters the scopes. Not generic, and neither are `finish` and `body_unwound`: each pool of a program has
+    /// a body of a type of its own.
     ///
     /// # Safety
     ///

@@ -2,9 +2,9 @@
 //!
 //! Layer 6. Imports: park, wait_queue, wait_any, task. Never: how the task came to its outcome.
 
-use super::outcome;
-use super::outcome::Joined;
-use super::outcome::Outcome;
+use super::joined;
+use super::joined::Joined;
+use super::joined::Outcome;
 use crate::hooks::WaitReason;
 use crate::park;
 use crate::park::Running;
@@ -197,7 +197,7 @@ impl<T> Drop for Task<'_, T> {
             let _share = Share(self.joined);
             match outcome {
                 Outcome::Panicked(Some(payload)) => {
-                    outcome::log_lost(&self.core().name, self.id(), payload);
+                    joined::log_lost(&self.core().name, self.id(), payload);
                 }
                 outcome => drop(outcome),
             }

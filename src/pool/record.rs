@@ -1,18 +1,18 @@
 //! Record: a task's one allocation, and its life from the first step to the last.
 //!
-//! Layer 6. Imports: park, scope, task. Never: sockets, locks, who reads the outcome.
+//! Layer 6. Imports: park, task. Never: sockets, locks, who reads the outcome.
 //!
-//! [`Core`] comes first, then the outcome, then the closure, so that the scheduler needs no types and
-//! a handle only the outcome's. The coroutine carries one pointer, so no closure is too big for it.
+//! [`Core`] comes first, then the rest of [`Joined`], then the closure, so that the scheduler needs no types
+//! and a handle only the outcome's. The coroutine carries one pointer, so no closure is too big for it.
 //!
 //! Whose stack: the child drops its closure's remains, its task-locals, an unclaimed value and a payload
 //! that nobody asked for on its own stack, inside the root's catch, before it leaves its pool's count.
 
 use super::group::Group;
-use super::outcome::Joined;
-use super::outcome::Outcome;
-use super::outcome::Plan;
-use super::outcome::Receiver;
+use super::joined::Joined;
+use super::joined::Outcome;
+use super::joined::Plan;
+use super::joined::Receiver;
 use crate::park;
 use crate::park::Why;
 use crate::task::Core;
@@ -147,7 +147,8 @@ where
             joined.report(me, cut_by.get());
         }
         receiver.receive(me, joined);
-        joined.end(me);
+        // SAFETY: a task lives once.
+        unsafe { joined.end(me) };
     }
 
     /// Runs the closure, or drops it if the task was cancelled before.

@@ -12,9 +12,9 @@ use super::threads::Threads;
 use crate::park;
 pub use crate::park::Tick;
 use crate::park::Worker;
-use crate::pool::outcome;
-use crate::pool::outcome::Joined;
-use crate::pool::outcome::Outcome;
+use crate::pool::joined;
+use crate::pool::joined::Joined;
+use crate::pool::joined::Outcome;
 use crate::scope;
 use crate::sys;
 use crate::task::Core;
@@ -322,7 +322,7 @@ fn judge<R, T>(
             Err(payload)
         }
         (Err(payload), Outcome::Panicked(Some(second))) => {
-            outcome::log_lost(&main.name, main.id, second);
+            joined::log_lost(&main.name, main.id, second);
             Err(payload)
         }
         (Err(payload), outcome) => {

@@ -16,13 +16,13 @@ use crate::park::Class;
 use crate::park::DEFAULT_HELPER_THREADS;
 use crate::park::Schedule;
 use crate::park::Worker;
-use crate::pool::outcome;
-use crate::pool::outcome::Joined;
-use crate::pool::outcome::Outcome;
-use crate::pool::outcome::PanicGoes;
-use crate::pool::outcome::Plan;
-use crate::pool::outcome::Role;
-use crate::pool::outcome::Spawner;
+use crate::pool::joined;
+use crate::pool::joined::Joined;
+use crate::pool::joined::Outcome;
+use crate::pool::joined::PanicGoes;
+use crate::pool::joined::Plan;
+use crate::pool::joined::Role;
+use crate::pool::joined::Spawner;
 use crate::pool::record;
 use crate::sys;
 use crate::task::Core;
@@ -256,7 +256,7 @@ impl Runtime {
         // SAFETY: `main`, its value and the threads live in this frame, which does not end before the
         // task has, and all others (I2: the worker aborts rather than unwind).
         let joined = unsafe { self.admit(&threads, || Some(main())) };
-        // SAFETY: made just now, with a value that outlives this frame.
+        // SAFETY: made in the line before, and `T` is what this call returns.
         unsafe { self.conclude(joined) }
     }
 
@@ -306,7 +306,8 @@ impl Runtime {
     ///
     /// # Safety
     ///
-    /// `main` is the handle's share of a record that [`admit`](Self::admit) has made, and is given up here.
+    /// `main` was made by this runtime's [`admit`](Self::admit), as the last thing before this call; the handle's
+    /// share is given up here, while `T` is alive.
     #[track_caller]
     unsafe fn conclude<T>(&self, main: NonNull<Joined<T>>) -> T {
         // SAFETY: the handle's share of the record is ours until the release below (the caller's promise).
@@ -316,7 +317,7 @@ impl Runtime {
         let report = self.worker.take_report();
         if let (Some(_), Outcome::Panicked(payload)) = (&report, &mut outcome) {
             let (name, id) = (&record.core.name, record.core.id);
-            payload.take().into_iter().for_each(|payload| outcome::log_lost(name, id, payload));
+            payload.take().into_iter().for_each(|payload| joined::log_lost(name, id, payload));
         }
         // SAFETY: our share, given up once; the core is the record's first field.
         unsafe { Core::release(main.as_ptr().cast()) };

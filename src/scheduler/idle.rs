@@ -64,7 +64,7 @@ impl Worker {
             return self.idle_in_a_test();
         }
         if self.look_out_for_letters() {
-            return self.read_inbox();
+            return;
         }
         let mut until = None;
         if self.nothing_is_in_sight() {
@@ -84,29 +84,52 @@ impl Worker {
         }
     }
 
-    /// Waits for a letter without falling asleep, for as long as that is worth it: whether one is there.
+    /// Waits for a letter without falling asleep, for as long as that is worth it: whether something has
+    /// come. Meanwhile the kernel is asked as often as between sleeps, and no deadline waits for this.
     fn look_out_for_letters(&self) -> bool {
         if !self.look_out.is_on() {
             return false;
         }
-        let (until, backoff) = (self.clock.now() + LOOK_FOR, Backoff::new());
-        while self.inbox.is_empty() {
+        let until = self.clock.now() + LOOK_FOR;
+        if self.next_wake_up().is_some_and(|at| at < until) {
+            return false;
+        }
+        let backoff = Backoff::new();
+        while self.inbox.is_empty() && self.queue.is_empty() {
             if self.clock.now() >= until {
                 self.look_out.was_in_vain();
                 return false;
             }
-            // After some microseconds it also lets others have the processor.
-            backoff.snooze();
+            if self.reactor.has_sources() {
+                self.poll(Some(Duration::ZERO));
+            } else if self.timers.borrow().is_empty() {
+                // After some microseconds it also lets others have the processor, for who knows how long.
+                backoff.snooze();
+            } else {
+                backoff.spin();
+            }
+        }
+        if self.inbox.is_empty() {
+            // Sleeping would have served that as well.
+            self.look_out.was_in_vain();
+            return true;
         }
         self.look_out.has_met_one();
+        if self.reactor.has_sources() {
+            self.poll(Some(Duration::ZERO));
+        }
+        self.read_inbox();
+        self.steps_left.set(STEPS_PER_POLL);
         true
     }
 
     /// After a sleep since `asleep_at`, before the letters are read.
     fn note_what_woke_it(&self, asleep_at: Nanos) {
         if self.inbox.has_letters() {
-            // A helper's letter says nothing of other threads.
-            self.has_heard_of_others.set(!self.offload.is_any_running());
+            // A helper's letter says nothing of other threads, and while one works any letter may be its.
+            if !self.offload.is_any_running() {
+                self.has_heard_of_others.set(true);
+            }
             self.look_out.was_woken_after(self.clock.now().saturating_sub(asleep_at));
         }
     }

@@ -125,9 +125,9 @@ pub(crate) struct Worker {
     next_period: Cell<Nanos>,
     /// Bytes of stacks that had been returned when the heap was trimmed last.
     returned_at_trim: Cell<usize>,
-    /// A letter has ended the last sleep.
+    /// A letter has woken the worker since it last looked for a deadlock, and it was not a helper's.
     has_heard_of_others: Cell<bool>,
-    /// Looks for letters before the worker falls asleep: none, unless they came soon lately.
+    /// Whether to look for letters before the worker falls asleep.
     look_out: LookOut,
     /// Rounds of the loop until a worker that never sleeps looks at its idle stacks.
     rounds_left: Cell<u32>,

@@ -12,10 +12,10 @@ use crate::park;
 use crate::park::Running;
 use crate::pool::JoinError;
 use crate::pool::crew::Distant;
-use crate::pool::outcome;
-use crate::pool::outcome::Joined;
-use crate::pool::outcome::Outcome;
-use crate::pool::outcome::Receiver;
+use crate::pool::joined;
+use crate::pool::joined::Joined;
+use crate::pool::joined::Outcome;
+use crate::pool::joined::Receiver;
 use crate::scope;
 use crate::task::Abort;
 use crate::task::Identity;
@@ -100,7 +100,7 @@ impl<'scope, T> Handover<'scope, T> {
         let who = &self.who;
         match end {
             End::Returned(value) => return Some(value),
-            End::Panicked(payload) => outcome::log_lost(who, who.id(), payload),
+            End::Panicked(payload) => joined::log_lost(who, who.id(), payload),
             End::NotStarted(error) => local::log(
                 log::Level::Error,
                 format_args!("thread '{who}' ({}) could not be started: {error}", who.id()),

@@ -1,4 +1,4 @@
-//! Outcome: what becomes of a task, and who hears of it.
+//! Joined: what a task is to its group and to its handle, whatever its closure.
 //!
 //! Layer 6. Imports: park, scope, task. Never: the types of closures.
 //!
@@ -156,8 +156,13 @@ impl<T> Joined<T> {
     }
 
     /// The last that a task does: no user code runs after this.
-    pub(super) fn end(&self, me: Running) {
-        self.membership.end(me, &self.core);
+    ///
+    /// # Safety
+    ///
+    /// Once for each task, and by itself.
+    pub(super) unsafe fn end(&self, me: Running) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.membership.end(me, &self.core) };
     }
 
     /// Whether the task has come to an outcome, which nobody has taken, although it may still wait for
@@ -235,7 +240,6 @@ impl<T> Joined<T> {
     }
 
     /// Drops a value that nobody will ask for, as a part of the task.
-    #[cold]
     pub(super) fn drop_unclaimed(&self, cut_by: &Cell<Option<CancelId>>) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.put(Outcome::Pending))) {
             self.settle_unwound(cut_by, payload);
@@ -257,7 +261,6 @@ impl<T> Joined<T> {
     }
 
     /// Tells the pool, the debugger or the log of an end that was not a return.
-    #[cold]
     pub(super) fn report(&self, me: Running, cut_by: Option<CancelId>) {
         let (core, membership) = (&self.core, &self.membership);
         let mut outcome = self.replace(Outcome::Pending);
@@ -289,7 +292,8 @@ impl Membership {
     unsafe fn begin(&self, worker: &Worker, core: &Core, record: *const Core, spawner: Spawner) {
         // SAFETY: the pointer is to the whole record; the worker outlives its tasks (I2).
         unsafe { core.settle_in(record, Arc::as_ptr(worker.inbox())) };
-        let group = self.group();
+        // SAFETY: the task does not count yet, and the caller promises the same for now.
+        let group = unsafe { self.group() };
         // SAFETY: the caller has a pool that is running, and does not move it.
         let scope = group.map(|group| unsafe { group.scope_of(worker, self.role) });
         // SAFETY: the record is not freed, and the task detaches its node before it leaves the group.
@@ -305,9 +309,12 @@ impl Membership {
         unsafe { worker.admit(core) };
     }
 
-    /// Until the task has left its count.
-    fn group(&self) -> Option<&Group> {
-        // SAFETY: the group lives until this task has left its count (`admit`).
+    /// # Safety
+    ///
+    /// The task has not left the group's count, and does not as long as this is used: until then the group
+    /// lives (`admit`).
+    unsafe fn group(&self) -> Option<&Group> {
+        // SAFETY: passed on to the caller.
         unsafe { self.group.as_ref() }
     }
 
@@ -318,7 +325,9 @@ impl Membership {
                 debugger.on_exception_raised(task, &**raised);
             });
         }
-        if let (Some(group), PanicGoes::ToThePool) = (self.group(), self.panic_goes) {
+        // SAFETY: the task reports before it leaves the count.
+        let group = unsafe { self.group() };
+        if let (Some(group), PanicGoes::ToThePool) = (group, self.panic_goes) {
             payload.take().into_iter().for_each(|payload| {
                 group.child_panicked(&core.name, core.id, payload);
             });
@@ -334,7 +343,9 @@ impl Membership {
         if !core.detached.get() {
             *why = Why::by(me, by);
         }
-        if let (Some(group), Some(by)) = (self.group(), by) {
+        // SAFETY: the task reports before it leaves the count.
+        let group = unsafe { self.group() };
+        if let (Some(group), Some(by)) = (group, by) {
             group.child_cut(by.id());
         }
         if me.worker().debugger().is_some() {
@@ -345,8 +356,11 @@ impl Membership {
     }
 
     /// The last that a task does: no user code runs after this.
+    /// # Safety
+    ///
+    /// As for [`Joined::end`].
     #[inline]
-    fn end(&self, me: Running, core: &Core) {
+    unsafe fn end(&self, me: Running, core: &Core) {
         debug_assert!(core.bindings.is_empty(), "a task ended within a `scope`");
         core.finished.set(true);
         me.worker().forget_reason(&core.base);
@@ -354,7 +368,8 @@ impl Membership {
         while let Some(joiner) = core.joiners.claim_first() {
             me.wake(joiner);
         }
-        if let Some(group) = self.group() {
+        // SAFETY: the task leaves the count in the next line, for the first time.
+        if let Some(group) = unsafe { self.group() } {
             group.child_ended(me, self.role);
         }
     }
