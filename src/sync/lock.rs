@@ -34,6 +34,7 @@ use crate::wait_queue::Lines;
 use crate::wait_queue::Spot;
 use crate::wait_queue::Wait;
 use crate::wait_queue::WaitQueue;
+use crate::wait_queue::wake;
 use std::ptr;
 use std::time::Instant;
 
@@ -138,20 +139,33 @@ impl Lock {
 
     #[cold]
     fn hand_over(&self) {
-        self.line.wake_one(|(), lines| {
-            let claimed = lines.claim_first();
-            match &claimed {
-                Some(next) => {
-                    self.owner.store(next.slot().addr(), Ordering::Relaxed);
-                    if lines.line(0).is_empty() {
-                        // Relaxed: the wake-up tells the next owner, and what lies before it.
-                        self.state.store(LOCKED, Ordering::Relaxed);
-                    }
-                }
-                None => self.state.store(FREE, Ordering::Release),
-            }
-            claimed
-        });
+        let mut held = self.line.lock();
+        let ((), lines) = held.parts();
+        // The shortest way, for what happens most often.
+        if let Some(me) = park::current()
+            && let Some((next, token)) = lines.claim_here(0, me, |_| true)
+        {
+            self.give_to(token.addr(), &lines);
+            drop(held);
+            return park::queue_here(next);
+        }
+        let claimed = lines.claim_first();
+        match &claimed {
+            Some(next) => self.give_to(next.slot().addr(), &lines),
+            None => self.state.store(FREE, Ordering::Release),
+        }
+        drop(held);
+        wake(claimed);
+    }
+
+    /// Makes who has brought `token` the owner; under the line's lock.
+    #[inline]
+    fn give_to(&self, token: usize, lines: &Lines<'_, 1>) {
+        self.owner.store(token, Ordering::Relaxed);
+        if lines.line(0).is_empty() {
+            // Relaxed: the wake-up tells the next owner, and what lies before it.
+            self.state.store(LOCKED, Ordering::Relaxed);
+        }
     }
 }
 
