@@ -185,9 +185,9 @@ impl Waiters {
         }
     }
 
-    /// Has the cache fetch what the next claims lead to, each a step further than the last call did: the
-    /// frames of the first task, the record of the second, and the third one's waiter. The caller holds the
-    /// queue's lock.
+    /// Has the cache fetch what the next claims lead to, each a step further than the call before the last
+    /// claim did: the frames of the first task, the record of the second, and the third one's waiter. The
+    /// caller holds the queue's lock.
     ///
     /// With a thousand tasks in line none of that is in the second-level cache, and each leads to the next:
     /// a turn of a lock takes half as long again without this.
