@@ -171,7 +171,7 @@ where
     }
 }
 
-/// std cuts backtraces at frames of this name, which leaves out 26 frames of ours.
+/// std cuts backtraces at frames of this name, which leaves out what lies below a task's body.
 #[inline(never)]
 fn __rust_begin_short_backtrace<T>(f: impl FnOnce() -> T) -> T {
     let value = f();
