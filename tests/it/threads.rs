@@ -11,10 +11,8 @@ use giambio::net::TcpListener;
 use giambio::net::TcpStream;
 use giambio::testing::settle;
 use std::cell::Cell;
-use std::hint;
 use std::io::Read;
 use std::io::Write;
-use std::iter;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -409,43 +407,5 @@ fn an_idle_runtime_uses_no_cpu() {
         let (time, sleeps) = (time - before.get().0, sleeps - before.get().1);
         assert!(time < ms(30), "{time:?} of CPU time in 300 ms of waiting");
         assert!(sleeps <= 5, "went to sleep {sleeps} times in one wait");
-    });
-}
-
-/// A thread whose letters come so soon after one another that the worker looks out for the next, and which
-/// make no task ready: they are about a scope that is gone.
-#[test]
-fn letters_that_come_all_the_time_do_not_keep_it_from_hearing_of_io() {
-    const ROUNDS: usize = 25;
-    giambio::run(|| {
-        let gone = giambio::cancellable(|scope| scope.canceller()).unwrap();
-        let (ours, mut theirs) = pair();
-        let heard = AtomicUsize::new(0);
-        let leave_a_letter = || {
-            gone.cancel();
-            (0..100).for_each(|_| hint::spin_loop());
-        };
-        // How many letters are left while one byte is on its way.
-        let mut letters_until_heard = |round| {
-            theirs.write_all(&[1]).unwrap();
-            let on_its_way = || heard.load(Ordering::Relaxed) < round;
-            iter::repeat_with(leave_a_letter).take_while(|()| on_its_way()).count()
-        };
-        thread::scope(|threads| {
-            let counts = threads.spawn(move || {
-                (0..1_000).for_each(|_| leave_a_letter());
-                let mut counts: Vec<_> = (1..=ROUNDS).map(&mut letters_until_heard).collect();
-                counts.sort_unstable();
-                counts
-            });
-            for _ in 0..ROUNDS {
-                assert_eq!((&ours).read(&mut [0]).unwrap(), 1);
-                heard.fetch_add(1, Ordering::Relaxed);
-            }
-            // In some rounds the worker may not have had a processor. A few are usual, and thousands where
-            // the kernel is asked by chance only.
-            let counts = counts.join().unwrap();
-            assert!(counts[ROUNDS * 4 / 5] < 1_000, "{counts:?}");
-        });
     });
 }

@@ -9,6 +9,7 @@ use crate::secs;
 use giambio::cancellable;
 use giambio::run;
 use giambio::skip_after;
+use giambio::sync::Event;
 use giambio::task;
 use giambio::testing::run_virtual;
 use giambio::thread;
@@ -232,9 +233,15 @@ fn values_that_nobody_asks_for_are_dropped_on_the_worker() {
     }
     run(|| {
         let (log, here) = (Log::default(), std::thread::current().id());
-        let log = &log;
+        let (log, handle_is_gone) = (&log, &Event::new());
         thread::scope(|scope| {
-            unblock(|| drop(scope.spawn(move || Place(log, here))));
+            unblock(|| {
+                drop(scope.spawn(move || {
+                    handle_is_gone.wait();
+                    Place(log, here)
+                }));
+                handle_is_gone.trigger(()).unwrap();
+            });
             while log.0.lock().unwrap().is_empty() {
                 yield_now();
             }
