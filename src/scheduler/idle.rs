@@ -85,7 +85,7 @@ impl Worker {
     }
 
     /// Waits for a letter without falling asleep, for as long as that is worth it: whether something has
-    /// come. Meanwhile the kernel is asked as often as between sleeps, and no deadline waits for this.
+    /// come. Meanwhile the kernel is asked as well, and no deadline waits for this.
     fn look_out_for_letters(&self) -> bool {
         if !self.look_out.is_on() {
             return false;
